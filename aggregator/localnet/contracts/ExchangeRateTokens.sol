@@ -47,7 +47,7 @@ abstract contract GrowingRateToken is ERC20 {
     }
 }
 
-contract RocketEther is GrowingRateToken, ERC20("Rocket Pool ETH", "rETH") {
+contract RocketEther is ERC20("Rocket Pool ETH", "rETH"), GrowingRateToken {
     constructor(address issuer_, uint256 rate, uint256 growth) GrowingRateToken(issuer_, rate, growth) {}
 
     function getExchangeRate() external view returns (uint256) {
@@ -63,7 +63,7 @@ contract RocketEther is GrowingRateToken, ERC20("Rocket Pool ETH", "rETH") {
     }
 }
 
-contract CoinbaseStakedEther is GrowingRateToken, ERC20("Coinbase Wrapped Staked ETH", "cbETH") {
+contract CoinbaseStakedEther is ERC20("Coinbase Wrapped Staked ETH", "cbETH"), GrowingRateToken {
     constructor(address issuer_, uint256 rate, uint256 growth) GrowingRateToken(issuer_, rate, growth) {}
 
     function exchangeRate() external view returns (uint256) {
@@ -71,7 +71,7 @@ contract CoinbaseStakedEther is GrowingRateToken, ERC20("Coinbase Wrapped Staked
     }
 }
 
-contract WrappedEEther is GrowingRateToken, ERC20("Wrapped eETH", "weETH") {
+contract WrappedEEther is ERC20("Wrapped eETH", "weETH"), GrowingRateToken {
     constructor(address issuer_, uint256 rate, uint256 growth) GrowingRateToken(issuer_, rate, growth) {}
 
     function getRate() external view returns (uint256) {

@@ -161,17 +161,14 @@ contract StakedEther {
         lastReport = block.timestamp;
     }
 
-    /// Burns shares of `account` and sends their ether to `recipient`; the withdrawal queue's way out.
-    function burnShares(address account, uint256 sharesAmount, address payable recipient)
-        external
-        returns (uint256 etherAmount)
-    {
-        require(msg.sender == account, "APP_AUTH_FAILED");
-        etherAmount = getPooledEthByShares(sharesAmount);
-        shareBalance[account] -= sharesAmount;
+    /// Burns the caller's shares and sends ether to `recipient`; the withdrawal queue's way out.
+    /// Shares worth more than the ether asked for leave the difference to the remaining holders.
+    function burnShares(uint256 sharesAmount, uint256 etherAmount, address payable recipient) external {
+        require(etherAmount <= getPooledEthByShares(sharesAmount), "ETHER_EXCEEDS_SHARES");
+        shareBalance[msg.sender] -= sharesAmount;
         totalShareSupply -= sharesAmount;
         pooledEther -= etherAmount;
-        emit TransferShares(account, address(0), sharesAmount);
+        emit TransferShares(msg.sender, address(0), sharesAmount);
         (bool sent,) = recipient.call{value: etherAmount}("");
         require(sent, "ETHER_NOT_SENT");
     }

@@ -8,8 +8,7 @@ interface IQueuedStakedEther {
     function transferFrom(address from, address to, uint256 amount) external returns (bool);
     function getSharesByPooledEth(uint256 etherAmount) external view returns (uint256);
     function getPooledEthByShares(uint256 sharesAmount) external view returns (uint256);
-    function sharesOf(address account) external view returns (uint256);
-    function burnShares(address account, uint256 sharesAmount, address payable recipient) external returns (uint256);
+    function burnShares(uint256 sharesAmount, uint256 etherAmount, address payable recipient) external;
 }
 
 /// Withdrawal requests as NFTs, with the read surface of Lido's unstETH.
@@ -102,10 +101,9 @@ contract WithdrawalQueue is ERC721("Lido: stETH Withdrawal NFT", "unstETH") {
             Request storage request = requests[id];
             uint256 worth = STETH.getPooledEthByShares(request.shares);
             request.claimable = worth < request.amount ? worth : request.amount;
-            uint256 held = STETH.sharesOf(address(this));
-            uint256 shares = STETH.getSharesByPooledEth(request.claimable);
-            burned += shares < held ? shares : held;
-            locked += STETH.burnShares(address(this), shares < held ? shares : held, payable(address(this)));
+            STETH.burnShares(request.shares, request.claimable, payable(address(this)));
+            locked += request.claimable;
+            burned += request.shares;
         }
         emit WithdrawalsFinalized(lastFinalized + 1, lastId, locked, burned, block.timestamp);
         lastFinalized = lastId;
@@ -119,10 +117,9 @@ contract WithdrawalQueue is ERC721("Lido: stETH Withdrawal NFT", "unstETH") {
         if (owner != msg.sender) revert NotOwner(msg.sender, owner);
         request.claimed = true;
         _burn(requestId);
-        uint256 paid = request.claimable < address(this).balance ? request.claimable : address(this).balance;
-        (bool sent,) = payable(owner).call{value: paid}("");
+        (bool sent,) = payable(owner).call{value: request.claimable}("");
         require(sent, "CANT_SEND_VALUE_RECIPIENT_MAY_HAVE_REVERTED");
-        emit WithdrawalClaimed(requestId, owner, owner, paid);
+        emit WithdrawalClaimed(requestId, owner, owner, request.claimable);
     }
 
     // ---- reading ----
