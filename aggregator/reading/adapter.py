@@ -1,0 +1,112 @@
+"""What an adapter is given and what it must give.
+
+An adapter gets a `Scope` (one deployment, one pinned block, the owners) and returns `Holdings`. It raises nothing for what a chain
+may answer: what could not be read becomes a `Gap` with its reason, and what was read stays.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeVar
+
+from aggregator.model.composition import Composition
+from aggregator.model.identifiers import Address, AssetId, ChainId
+from aggregator.model.position import MarginAccount, Position
+from aggregator.model.snapshot import Block, Gap, Remark
+from aggregator.model.token import Token
+from aggregator.reading.manifest import Deployment, Manifest
+from aggregator.reading.reads import Reads
+
+T = TypeVar("T")
+
+
+class Memory:
+    """Structural facts of one deployment that outlive a snapshot: addresses, lists of markets, token ids.
+
+    Never amounts, prices or thresholds: those are read at every block. What is remembered is a hint that the same round verifies.
+    """
+
+    __slots__ = ("_facts",)
+
+    def __init__(self) -> None:
+        self._facts: dict[str, object] = {}
+
+    def recall(self, name: str, kind: type[T]) -> T | None:
+        """The fact kept under `name`, None where there is none of this type."""
+        fact = self._facts.get(name)
+        return fact if isinstance(fact, kind) else None
+
+    def keep(self, name: str, fact: object) -> None:
+        self._facts[name] = fact
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One deployment at one block for some owners."""
+
+    chain: ChainId
+    block: Block
+    deployment: Deployment
+    owners: tuple[Address, ...]
+    reads: Reads
+    tokens: Mapping[Address, Token]
+    """registry tokens of this chain by address"""
+    native: Token
+    memory: Memory
+    discover: bool = False
+    """also search logs for what no registry lists"""
+
+    def contract(self, role: str) -> Address:
+        """Address of a role in the deployment; KeyError is a mistake in the manifest, which the test kit catches."""
+        return self.deployment.contracts[role]
+
+
+@dataclass(frozen=True, slots=True)
+class OracleQuote:
+    """A protocol oracle's USD price of one whole token, kept beside the market price."""
+
+    asset: AssetId
+    price_usd: Decimal
+    protocol: str
+    oracle: Address
+    source: Address | None = None
+    """the feed behind it, where the oracle names one"""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What was found. Every leg's asset must be in `tokens` or in the registry."""
+
+    margin_accounts: tuple[MarginAccount, ...] = ()
+    positions: tuple[Position, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    tokens: tuple[Token, ...] = ()
+    """tokens met that the registry does not list, decimals from the chain"""
+    compositions: tuple[Composition, ...] = ()
+    """what tokens are made of at this block; used to look through collateral of any protocol"""
+    quotes: tuple[OracleQuote, ...] = ()
+    claims: frozenset[AssetId] = frozenset()
+    """receipt tokens whose value is counted here already, so that no other adapter counts them"""
+
+
+class Adapter(ABC):
+    """One protocol family. Stateless: everything it needs is in the manifest and the scope."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+
+    @property
+    def slug(self) -> str:
+        return self.manifest.slug
+
+    @abstractmethod
+    async def read(self, scope: Scope) -> Holdings:
+        """Positions and margin accounts of `scope.owners`, in as few dependent rounds as the protocol allows."""
+
+    def gap(self, scope: Scope, what: str, why: str) -> Gap:
+        """A gap of this protocol on this chain."""
+        return Gap(scope.chain, self.slug, what, why)

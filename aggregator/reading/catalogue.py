@@ -1,0 +1,53 @@
+"""Which adapters there are: found by folder, and by the entry points `crossmargin.adapters`. The core names none of them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib import metadata, resources
+from pathlib import Path
+
+from aggregator.model.errors import ConfigurationError
+from aggregator.reading.adapter import Adapter
+from aggregator.reading.manifest import Manifest, load_data
+
+ENTRY_POINTS = "crossmargin.adapters"
+"""a package that ships adapters names itself here; its folders look like ours"""
+
+
+@lru_cache(maxsize=1)
+def adapters() -> tuple[Adapter, ...]:
+    """All adapters, by slug. ConfigurationError for a bad manifest, a family nobody has, or a slug twice."""
+    folders = [folder for package in _packages() for folder in _folders(package)]
+    manifests: dict[str, tuple[str, Path, Manifest]] = {}
+    for package, folder in folders:
+        manifest: Manifest = load_data(folder / "manifest.yaml", Manifest)
+        if manifest.slug in manifests:
+            raise ConfigurationError(folder / "manifest.yaml", None, "slug", f"{manifest.slug} is taken by {manifests[manifest.slug][1]}")
+        manifests[manifest.slug] = (package, folder, manifest)
+    return tuple(_adapter(manifests, slug) for slug in sorted(manifests))
+
+
+def _packages() -> Iterable[str]:
+    yield "adapters"
+    yield from sorted(point.value for point in metadata.entry_points(group=ENTRY_POINTS))
+
+
+def _folders(package: str) -> list[tuple[str, Path]]:
+    root = Path(str(resources.files(package)))
+    return [(package, folder) for folder in sorted(root.iterdir()) if (folder / "manifest.yaml").is_file()]
+
+
+def _adapter(manifests: dict[str, tuple[str, Path, Manifest]], slug: str) -> Adapter:
+    _, folder, manifest = manifests[slug]
+    if manifest.family not in manifests:
+        raise ConfigurationError(folder / "manifest.yaml", None, "family", f"no adapter folder has the slug {manifest.family}")
+    package, family_folder, _ = manifests[manifest.family]
+    module = importlib.import_module(f"{package}.{family_folder.name}.adapter")
+    kind = module.ADAPTER
+    if not (isinstance(kind, type) and issubclass(kind, Adapter)):
+        raise ConfigurationError(
+            family_folder / "adapter.py", None, "ADAPTER", "must be a class derived from aggregator.reading.adapter.Adapter"
+        )
+    return kind(manifest)
