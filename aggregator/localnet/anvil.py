@@ -94,9 +94,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-async def start(
-    binary: Path, chain_id: int, *, port: int | None = None, state: Path | None = None, attempts: int = 4
-) -> AnvilProcess:
+async def start(binary: Path, chain_id: int, *, port: int | None = None, state: Path | None = None, attempts: int = 4) -> AnvilProcess:
     """Start anvil for ``chain_id`` and wait until it listens.
 
     ``port``: a fixed port, otherwise a free one (tried anew when another program takes it in between).

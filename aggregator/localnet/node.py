@@ -15,10 +15,12 @@ from pathlib import Path
 import aiohttp
 import orjson
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
 from aggregator.localnet import abi, anvil
 from aggregator.localnet.anvil import AnvilProcess
+from aggregator.localnet.receipts import Log, Receipt, creation_address
+
+__all__ = ["DEPLOYER", "LocalChain", "LocalChainError", "Log", "Receipt", "creation_address"]
 
 DEPLOYER = "0x00000000000000000000000000000000DeC0De01"
 BLOCK_SECONDS = {1: 12, 42161: 1, 8453: 2}
@@ -28,44 +30,6 @@ LATEST = "latest"
 
 class LocalChainError(RuntimeError):
     """A call or transaction failed; the message holds the revert reason or the node's own words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """One event: ``topics`` and ``data`` as 0x-hex, as the node gives them."""
-
-    address: str
-    topics: tuple[str, ...]
-    data: str
-
-
-@dataclass(slots=True)
-class Receipt:
-    """A mined transaction. One sent inside ``block()`` is empty (block_number -1) until the block is mined."""
-
-    transaction_hash: str
-    contract_address: str | None = None
-    block_number: int = -1
-    gas_used: int = 0
-    logs: tuple[Log, ...] = ()
-
-    def events(self, event: str, address: str | None = None) -> list[Log]:
-        """The logs of ``event`` (``"Transfer(address,address,uint256)"``), optionally of one contract only."""
-        wanted = abi.topic(event)
-        return [
-            log
-            for log in self.logs
-            if log.topics and log.topics[0] == wanted and (address is None or log.address.lower() == address.lower())
-        ]
-
-
-def creation_address(sender: str, nonce: int) -> str:
-    """Where an ordinary CREATE by ``sender`` at ``nonce`` lands."""
-    number = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-    # RLP of [20 bytes, integer]: a one-byte integer below 0x80 stands for itself.
-    encoded = number if len(number) == 1 and number[0] < 0x80 else bytes([0x80 + len(number)]) + number
-    body = b"\x94" + bytes.fromhex(sender[2:]) + encoded
-    return str(to_checksum_address(keccak(bytes([0xC0 + len(body)]) + body)[12:]))
 
 
 @dataclass(slots=True)
@@ -82,14 +46,10 @@ class LocalChain:
     _ids: int = 0
 
     @classmethod
-    async def start(
-        cls, binary: Path, chain_id: int, *, port: int | None = None, state: Path | None = None
-    ) -> LocalChain:
+    async def start(cls, binary: Path, chain_id: int, *, port: int | None = None, state: Path | None = None) -> LocalChain:
         """Start a node; with ``state`` from a dump (one block is mined, as calls below a loaded head fail)."""
         process = await anvil.start(binary, chain_id, port=port, state=state)
-        session = aiohttp.ClientSession(
-            json_serialize=lambda value: orjson.dumps(value).decode(), connector=aiohttp.TCPConnector(limit=32)
-        )
+        session = aiohttp.ClientSession(json_serialize=lambda value: orjson.dumps(value).decode(), connector=aiohttp.TCPConnector(limit=32))
         chain = cls(chain_id, process, session)
         await chain.rpc("anvil_setBlockTimestampInterval", BLOCK_SECONDS.get(chain_id, 12))
         if state is not None:
@@ -117,10 +77,7 @@ class LocalChain:
         any order."""
         if not calls:
             return []
-        body = [
-            {"jsonrpc": "2.0", "id": index, "method": method, "params": params}
-            for index, (method, params) in enumerate(calls)
-        ]
+        body = [{"jsonrpc": "2.0", "id": index, "method": method, "params": params} for index, (method, params) in enumerate(calls)]
         answers = await self._post(body)
         if not isinstance(answers, list) or len(answers) != len(calls):
             raise LocalChainError(f"unexpected answer to a batch: {answers!r:.300}")
@@ -214,10 +171,7 @@ class LocalChain:
         ``to`` None creates a contract from ``signature_or_data`` as bytes. ``value`` in wei is made available when
         the sender lacks it. Raises LocalChainError with the revert reason when it fails.
         """
-        if isinstance(signature_or_data, bytes):
-            data = signature_or_data
-        else:
-            data = abi.parse(signature_or_data).encode(arguments)
+        data = signature_or_data if isinstance(signature_or_data, bytes) else abi.parse(signature_or_data).encode(arguments)
         if value:
             self._spent[sender] = needed = self._spent.get(sender, 0) + value
             if await self.balance(sender) < needed:
@@ -270,10 +224,7 @@ class LocalChain:
             receipt.gas_used = int(answer["gasUsed"], 16)
             if answer.get("contractAddress"):
                 receipt.contract_address = str(to_checksum_address(answer["contractAddress"]))
-            receipt.logs = tuple(
-                Log(str(to_checksum_address(log["address"])), tuple(log["topics"]), log["data"])
-                for log in answer["logs"]
-            )
+            receipt.logs = tuple(Log(str(to_checksum_address(log["address"])), tuple(log["topics"]), log["data"]) for log in answer["logs"])
             if int(answer["status"], 16) == 0 and failed is None:
                 failed = receipt.transaction_hash
         if failed is not None:
@@ -334,10 +285,7 @@ class LocalChain:
         """Many ``(address, slot, value)`` in a few round trips."""
         for start in range(0, len(writes), 2000):
             await self.batch(
-                [
-                    ("anvil_setStorageAt", [address, hex(slot), f"0x{value:064x}"])
-                    for address, slot, value in writes[start : start + 2000]
-                ]
+                [("anvil_setStorageAt", [address, hex(slot), f"0x{value:064x}"]) for address, slot, value in writes[start : start + 2000]]
             )
 
     async def set_nonce(self, address: str, nonce: int) -> None:
