@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import metadata, resources
 from pathlib import Path
 
 from aggregator.model.errors import ConfigurationError
+from aggregator.model.identifiers import Address, ChainId
 from aggregator.reading.adapter import Adapter
 from aggregator.reading.manifest import Manifest, load_data
 
@@ -27,6 +28,28 @@ def adapters() -> tuple[Adapter, ...]:
             raise ConfigurationError(folder / "manifest.yaml", None, "slug", f"{manifest.slug} is taken by {manifests[manifest.slug][1]}")
         manifests[manifest.slug] = (package, folder, manifest)
     return tuple(_adapter(manifests, slug) for slug in sorted(manifests))
+
+
+@lru_cache(maxsize=1)
+def held_tokens() -> Mapping[ChainId, Mapping[Address, str]]:
+    """Slug of the one adapter that reads a token's balances, by chain and token, as the manifests' `holds` say.
+
+    What is not in here is the plain wallet's. ConfigurationError for a token that two adapters hold or a role that no address has.
+    """
+    holders: dict[ChainId, dict[Address, str]] = {}
+    for adapter in adapters():
+        for chain, deployments in adapter.manifest.deployments.items():
+            for deployment in deployments:
+                for role in deployment.holds:
+                    _hold(holders.setdefault(chain, {}), adapter.slug, role, deployment.contracts.get(role))
+    return holders
+
+
+def _hold(holders: dict[Address, str], slug: str, role: str, token: Address | None) -> None:
+    if token is None:
+        raise ConfigurationError(f"{slug}/manifest.yaml", None, "holds", f"{role} is not a role in contracts")
+    if holders.setdefault(token, slug) != slug:
+        raise ConfigurationError(f"{slug}/manifest.yaml", None, "holds", f"{token} is read by {holders[token]} already")
 
 
 def _packages() -> Iterable[str]:

@@ -70,6 +70,8 @@ class Deployment(Data):
     contracts: dict[str, QuotedAddress]
     deployed_at: Annotated[int, Field(ge=0)] | None = None
     """block of deployment: where log searches begin"""
+    holds: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """roles in `contracts` that are tokens whose balances this adapter reads, so that no other adapter reads them"""
     parameters: dict[str, str | int | bool] = {}
     """what else the family needs, by the names it documents"""
     source: str
