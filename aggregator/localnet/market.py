@@ -48,6 +48,7 @@ _PLAIN = _table(
     UNI="6.2",
     ARB="0.21",
     CRV="0.42",
+    MKR="1750",
     USDC="0.9999",
     USDbC="0.9999",
     USDT="1.0003",
@@ -55,17 +56,19 @@ _PLAIN = _table(
     USDS="0.9999",
     USDe="0.9994",
     GHO="0.9991",
-    PYUSD="0.9998",
+    LUSD="0.9987",
+    EUR="1.1725",
     EURC="1.1725",
 )
 PRICES: MappingProxyType[str, Decimal] = MappingProxyType(
-    {**_PLAIN, **{symbol: rate * _PLAIN[RATE_UNDERLYING[symbol]] for symbol, rate in RATES.items()}}
+    {**_PLAIN, "USDC.e": _PLAIN["USDC"], **{symbol: rate * _PLAIN[RATE_UNDERLYING[symbol]] for symbol, rate in RATES.items()}}
 )
 FOLLOWERS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
         "ETH": ("WETH", "stETH", "wstETH", "rETH", "cbETH", "weETH"),
         "BTC": ("WBTC", "cbBTC"),
-        "USDC": ("USDbC", "syrupUSDC"),
+        "USDC": ("USDC.e", "USDbC", "syrupUSDC"),
+        "EUR": ("EURC",),
         "DAI": ("sDAI",),
         "USDS": ("sUSDS",),
         "USDe": ("sUSDe",),

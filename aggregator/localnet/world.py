@@ -53,11 +53,13 @@ class Token:
 class Feed:
     """A Chainlink-shaped price feed: ``proxies`` all show the one current ``aggregator``.
 
-    ``heartbeat``: seconds after which a round is written even when nothing moved.
+    ``symbol``: whose USD price it is in ``World.prices``, empty for a rate between two tokens; ``heartbeat``: seconds
+    after which a round is written even when nothing moved.
     """
 
     chain_id: int
     description: str
+    symbol: str
     proxies: tuple[str, ...]
     aggregator: str
     decimals: int
@@ -122,24 +124,37 @@ class World:
             raise WorldError(f"no feed {description!r} on chain {chain_id}") from None
 
     async def set_price(self, chain_id: int, description: str, price: Decimal) -> None:
-        """Write a new round of the feed (``"ETH / USD"``), stamped with its own block's time, and keep ``prices`` so.
+        """Write a new round of the feed (``"ETH / USD"``) at its block's time, and keep ``prices`` in step.
 
-        Allowed inside ``chain.block()``.
+        What follows this price (stETH follows ETH) is moved by the same factor, its own feed on the chain too. To
+        move a follower alone, set its own feed afterwards. Allowed inside ``chain.block()``.
         """
         feed = self.feed(chain_id, description)
-        answer = int(price.scaleb(feed.decimals).to_integral_value())
-        await self.chains[chain_id].send(DEPLOYER, feed.aggregator, "transmit(int192)", answer)
-        base, _, quote = description.partition(" / ")
-        if quote == "USD":
-            self._follow(base, price)
-
-    def _follow(self, base: str, price: Decimal) -> None:
-        old = self.prices.get(base)
-        self.prices[base] = price
-        if not old:
+        await self._transmit(feed, price)
+        old = self.prices.get(feed.symbol)
+        if old is None:
             return
-        for symbol in market.FOLLOWERS.get(base, ()):
+        for symbol in (feed.symbol, *market.FOLLOWERS.get(feed.symbol, ())):
             self.prices[symbol] *= price / old
+        for follower in self.feeds.values():
+            if follower.chain_id == chain_id and follower.symbol in market.FOLLOWERS.get(feed.symbol, ()):
+                await self._transmit(follower, self.prices[follower.symbol])
+
+    async def _transmit(self, feed: Feed, price: Decimal) -> None:
+        answer = int(price.scaleb(feed.decimals).to_integral_value())
+        await self.chains[feed.chain_id].send(DEPLOYER, feed.aggregator, "transmit(int192)", answer)
+
+    async def refresh_feeds(self, chain_id: int, *, older_than: int = 0) -> None:
+        """Write every feed's present answer again (one block), where it is older than ``older_than`` seconds."""
+        chain = self.chains[chain_id]
+        feeds = [feed for feed in self.feeds.values() if feed.chain_id == chain_id]
+        signature = "latestRoundData()(uint80,int256,uint256,uint256,uint80)"
+        answers = await chain.calls([(feed.aggregator, signature, ()) for feed in feeds])
+        now = await chain.now()
+        async with chain.block():
+            for feed, (_, answer, _, updated, _) in zip(feeds, answers, strict=True):
+                if now - cast(int, updated) >= older_than:
+                    await chain.send(DEPLOYER, feed.aggregator, "transmit(int192)", answer)
 
     async def set_price_everywhere(self, description: str, price: Decimal) -> None:
         """``set_price`` on every chain that has the feed."""
