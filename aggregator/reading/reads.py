@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -224,6 +224,55 @@ def _pieces(function: Function, arguments: Sequence[Argument]) -> tuple[Piece, .
         else:
             pieces.append(word_of(kind, argument).to_bytes(32, "big"))
     return tuple(pieces)
+
+
+def words_of(read: Read[Any]) -> Iterator[Word]:
+    """The words of other reads that a read needs, its condition included."""
+    request = read.request
+    if isinstance(request, CallRequest):
+        if request.when is not None:
+            yield request.when
+        if isinstance(request.target, Word):
+            yield request.target
+        yield from (piece for piece in request.pieces if isinstance(piece, Word))
+    elif isinstance(request, BalanceRequest) and isinstance(request.target, Word):
+        yield request.target
+    elif isinstance(request, KeccakRequest):
+        yield from (piece for piece in request.pieces if isinstance(piece, Word))
+
+
+def word_value(word: Word) -> int | None:
+    """Value of a word whose read is resolved; None where the read has none or its answer is too short."""
+    outcome = word.read.raw
+    data = getattr(outcome, "value", None)
+    if not isinstance(data, bytes) or len(data) < (word.index + 1) * 32:
+        return None
+    value = int.from_bytes(data[word.index * 32 : (word.index + 1) * 32], "big") >> word.shift
+    if word.bits < 256:
+        value &= (1 << word.bits) - 1
+        if word.signed and value >> (word.bits - 1):
+            value -= 1 << word.bits
+    return (value + word.add) % (1 << 256)
+
+
+def resolve_missing(read: Read[Any]) -> bool:
+    """Resolve a read that cannot be made because of what is known of its inputs; True where it was resolved.
+
+    A zero condition or an input beyond an answer is a proven absence; an input that is unknown makes this one unknown too.
+    """
+    request = read.request
+    when = request.when if isinstance(request, CallRequest) else None
+    for word in words_of(read):
+        raw = word.read.raw
+        if isinstance(raw, Unknown):
+            read.resolve(Unknown(Reason.SKIPPED, f"an input is unknown ({raw})"))
+        elif isinstance(raw, Absent) or (raw is not None and word_value(word) is None):
+            read.resolve(Absent(Reason.SKIPPED))
+        elif word is when and raw is not None and word_value(word) == 0:
+            read.resolve(Absent(Reason.SKIPPED, "its condition is zero"))
+        if read.raw is not None:
+            return True
+    return False
 
 
 def value_or(outcome: Outcome[T], default: T) -> T:

@@ -1,0 +1,365 @@
+"""What a round sends: jobs, each one JSON-RPC call and what to make of its answer.
+
+Settling a job resolves reads, and gives back those that have to go again and whether they may go through the lens.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_hash.auto import keccak
+
+from aggregator.chains.client import RpcAnswer, RpcCall
+from aggregator.chains.lens import LENS_ADDRESS, lens_code
+from aggregator.chains.lens.encoding import NotALensReply, Status, decode_reply, encode_program
+from aggregator.model.errors import EndpointRefused
+from aggregator.model.identifiers import Address, ChainId, address_of_word, evm_reference
+from aggregator.model.outcome import Absent, Reason, Unknown, Value
+from aggregator.model.snapshot import Block
+from aggregator.reading.reads import BalanceRequest, CallRequest, Read, StorageRequest, Word, resolve_missing, word_value, words_of
+
+OUTPUT_LIMIT_BYTES = 400_000
+"""answer of one lens call; more goes into the next round"""
+EXPECTED_GAS = 40_000
+"""of a call whose selector was never seen"""
+
+_GONE = re.compile(r"not canonical|header not found|block not found|unknown block|resource not found|orphan", re.IGNORECASE)
+_REVERT = re.compile(r"revert", re.IGNORECASE)
+_GAS = re.compile(r"out of gas|gas required exceeds|intrinsic gas|gas limit", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Abilities:
+    """What the endpoints of a chain were seen to be able to do, and what calls were seen to cost. Outlives a snapshot."""
+
+    lens: bool | None = None
+    """None until tried"""
+    multicall: bool | None = None
+    gas_by_selector: dict[bytes, int] = field(default_factory=dict)
+
+    def expected_gas(self, read: Read[Any]) -> int:
+        request = read.request
+        if not isinstance(request, CallRequest) or isinstance(request.pieces[0], Word):
+            return 3_000
+        return min(request.gas, self.gas_by_selector.get(request.pieces[0][:4], EXPECTED_GAS))
+
+    def learn(self, read: Read[Any], used: int) -> None:
+        request = read.request
+        if isinstance(request, CallRequest) and not isinstance(request.pieces[0], Word):
+            selector = request.pieces[0][:4]
+            self.gas_by_selector[selector] = max(used, self.gas_by_selector.get(selector, 0) * 15 // 16)
+
+
+@dataclass(slots=True)
+class Place:
+    """Where the jobs of a round are sent: the pinned block and what is known of the chain."""
+
+    chain: ChainId
+    block: Block
+    abilities: Abilities
+    gas_cap: int
+    multicall3: Address | None
+    number_is_foreign: bool
+    """True where the NUMBER opcode is another chain's, as on Arbitrum"""
+    orphaned: bool = False
+
+    @property
+    def block_parameter(self) -> dict[str, object]:
+        return {"blockHash": self.block.hash, "requireCanonical": True}
+
+
+@dataclass(slots=True)
+class Settled:
+    """What a settled job leaves over: jobs to send, reads to plan again, and reads that may only go plainly from now on."""
+
+    jobs: list[Job] = field(default_factory=list)
+    again: list[Read[Any]] = field(default_factory=list)
+    plainly: list[Read[Any]] = field(default_factory=list)
+
+
+class Job(ABC):
+    """One JSON-RPC call of a round."""
+
+    reads: list[Read[Any]]
+
+    @abstractmethod
+    def call(self, place: Place) -> RpcCall: ...
+
+    @abstractmethod
+    def settle(self, answer: RpcAnswer, place: Place) -> Settled: ...
+
+    def fail(self, reason: str) -> None:
+        """No endpoint gave a usable answer."""
+        for read in self.reads:
+            read.resolve(Unknown(Reason.ENDPOINT, reason))
+
+    def block_gone(self, answer: RpcAnswer, place: Place) -> bool:
+        if isinstance(answer, EndpointRefused) and _GONE.search(answer.reason):
+            place.orphaned = True
+            self.fail(f"block {place.block.number} is no longer part of the chain")
+            return True
+        return False
+
+
+class LensJob(Job):
+    """A chunk of a round inside one eth_call with the lens's code in a state override."""
+
+    def __init__(self, reads: list[Read[Any]]) -> None:
+        self.reads = reads
+
+    def call(self, place: Place) -> RpcCall:
+        program = encode_program(self.reads, OUTPUT_LIMIT_BYTES)
+        transaction = {"to": LENS_ADDRESS, "data": "0x" + program.hex(), "gas": hex(place.gas_cap)}
+        return RpcCall("eth_call", (transaction, place.block_parameter, {LENS_ADDRESS: {"code": lens_code()}}))
+
+    def settle(self, answer: RpcAnswer, place: Place) -> Settled:
+        if self.block_gone(answer, place):
+            return Settled()
+        try:
+            reply = decode_reply(hex_bytes(answer), len(self.reads))
+        except NotALensReply:
+            return self._without_lens(place)
+        if not self._is_pinned(reply.number, reply.timestamp, reply.chain_reference, place):
+            answered = f"block {reply.number} of chain {reply.chain_reference}"
+            self.fail(f"an endpoint answered for {answered} instead of block {place.block.number}")
+            return Settled()
+        place.abilities.lens = True
+        again: list[Read[Any]] = []
+        for read, step in zip(self.reads, reply.answers, strict=True):
+            if step.status is Status.NOT_ATTEMPTED:
+                again.append(read)
+                continue
+            if step.status is Status.VALUE:
+                place.abilities.learn(read, step.gas_used)
+            self._resolve(read, step.status, step.data)
+        if len(again) == len(self.reads):
+            # not even the first step fits what this endpoint allows one request
+            return Settled(again=again[1:], plainly=again[:1])
+        return Settled(again=again)
+
+    def _without_lens(self, place: Place) -> Settled:
+        if place.abilities.lens is None:
+            place.abilities.lens = False
+        if not place.abilities.lens:
+            return Settled(plainly=self.reads)
+        # the lens works here, so something in this chunk does not: halve until it stands alone
+        groups = list(components(self.reads))
+        if len(groups) == 1:
+            return Settled(plainly=self.reads)
+        middle = len(groups) // 2
+        halves = [[read for group in part for read in group] for part in (groups[:middle], groups[middle:])]
+        return Settled(jobs=[LensJob(half) for half in halves])
+
+    @staticmethod
+    def _is_pinned(number: int, timestamp: int, chain: int, place: Place) -> bool:
+        return (
+            timestamp == place.block.timestamp
+            and chain == evm_reference(place.chain)
+            and (place.number_is_foreign or number == place.block.number)
+        )
+
+    @staticmethod
+    def _resolve(read: Read[Any], status: Status, data: bytes) -> None:
+        match status:
+            case Status.VALUE:
+                read.resolve(Value(data))
+            case Status.REVERTED:
+                read.resolve(Unknown(Reason.REVERTED, revert_reason(data), data))
+            case Status.NO_CODE:
+                read.resolve(Absent(Reason.NO_CODE))
+            case Status.OUT_OF_GAS:
+                read.resolve(Unknown(Reason.OUT_OF_GAS))
+            case Status.TOO_LARGE:
+                read.resolve(Unknown(Reason.TOO_LARGE))
+            case _:
+                resolve_missing(read)
+
+
+class MulticallJob(Job):
+    """Calls with known inputs through Multicall3, for endpoints without state overrides."""
+
+    _SELECTOR = keccak(b"aggregate3((address,bool,bytes)[])")[:4]
+    _TIMESTAMP = keccak(b"getCurrentBlockTimestamp()")[:4]
+    _BALANCE = keccak(b"getEthBalance(address)")[:4]
+
+    def __init__(self, reads: list[Read[Any]]) -> None:
+        self.reads = reads
+
+    def call(self, place: Place) -> RpcCall:
+        assert place.multicall3 is not None
+        calls: list[tuple[str, bool, bytes]] = [(place.multicall3, True, self._TIMESTAMP)]
+        for read in self.reads:
+            target, data = plain_call(read)
+            if isinstance(read.request, BalanceRequest):
+                target, data = place.multicall3, self._BALANCE + bytes(12) + bytes.fromhex(target[2:])
+            calls.append((target, True, data))
+        payload = self._SELECTOR + encode(["(address,bool,bytes)[]"], [calls])
+        transaction = {"to": place.multicall3, "data": "0x" + payload.hex(), "gas": hex(place.gas_cap)}
+        return RpcCall("eth_call", (transaction, place.block_parameter))
+
+    def settle(self, answer: RpcAnswer, place: Place) -> Settled:
+        if self.block_gone(answer, place):
+            return Settled()
+        try:
+            (results,) = decode(["(bool,bytes)[]"], hex_bytes(answer))
+            (_, timestamp), *results = results
+            if len(results) != len(self.reads):
+                raise ValueError("another number of results")
+        except (DecodingError, ValueError, OverflowError):
+            if place.abilities.multicall is None and not isinstance(answer, EndpointRefused):
+                place.abilities.multicall = False
+            if place.abilities.multicall is False or len(self.reads) == 1:
+                return Settled(jobs=[SingleJob(read) for read in self.reads])
+            middle = len(self.reads) // 2
+            return Settled(jobs=[MulticallJob(self.reads[:middle]), MulticallJob(self.reads[middle:])])
+        if int.from_bytes(timestamp, "big") != place.block.timestamp:
+            self.fail(f"an endpoint answered for another block than {place.block.number}")
+            return Settled()
+        place.abilities.multicall = True
+        jobs: list[Job] = []
+        for read, (success, data) in zip(self.reads, results, strict=True):
+            if success and not data:
+                jobs.append(CodeJob(read))
+            else:
+                resolve_plain(read, data, success)
+        return Settled(jobs=jobs)
+
+
+class SingleJob(Job):
+    """One read as one JSON-RPC call: the last resort, and the form that no other contract can disturb."""
+
+    def __init__(self, read: Read[Any]) -> None:
+        self.reads = [read]
+
+    def call(self, place: Place) -> RpcCall:
+        request = self.reads[0].request
+        if isinstance(request, StorageRequest):
+            return RpcCall("eth_getStorageAt", (request.target, f"0x{request.slot:064x}", place.block_parameter))
+        target, data = plain_call(self.reads[0])
+        if isinstance(request, BalanceRequest):
+            return RpcCall("eth_getBalance", (target, place.block_parameter))
+        return RpcCall("eth_call", ({"to": target, "data": "0x" + data.hex()}, place.block_parameter))
+
+    def settle(self, answer: RpcAnswer, place: Place) -> Settled:
+        (read,) = self.reads
+        if self.block_gone(answer, place):
+            return Settled()
+        if isinstance(answer, EndpointRefused):
+            data = hex_bytes(answer.data)
+            if _GAS.search(answer.reason):
+                read.resolve(Unknown(Reason.OUT_OF_GAS, answer.reason))
+            elif answer.code == 3 or _REVERT.search(answer.reason):
+                read.resolve(Unknown(Reason.REVERTED, revert_reason(data) or answer.reason, data))
+            else:
+                read.resolve(Unknown(Reason.ENDPOINT, answer.reason))
+            return Settled()
+        if isinstance(read.request, BalanceRequest | StorageRequest):
+            try:
+                number = int(str(answer), 16)
+                read.resolve(Value(number.to_bytes(32, "big") if isinstance(read.request, BalanceRequest) else number))
+            except (ValueError, OverflowError):
+                self.fail("not a number")
+            return Settled()
+        payload = hex_bytes(answer)
+        if not payload:
+            return Settled(jobs=[CodeJob(read)])
+        resolve_plain(read, payload, True)
+        return Settled()
+
+
+class CodeJob(Job):
+    """Is there anything at the address that answered with nothing?"""
+
+    def __init__(self, read: Read[Any]) -> None:
+        self.reads = [read]
+
+    def call(self, place: Place) -> RpcCall:
+        return RpcCall("eth_getCode", (plain_call(self.reads[0])[0], place.block_parameter))
+
+    def settle(self, answer: RpcAnswer, place: Place) -> Settled:
+        if not self.block_gone(answer, place):
+            if isinstance(answer, EndpointRefused):
+                self.fail(answer.reason)
+            else:
+                self.reads[0].resolve(Value(b"") if hex_bytes(answer) else Absent(Reason.NO_CODE))
+        return Settled()
+
+
+def components(reads: Sequence[Read[Any]]) -> Iterator[list[Read[Any]]]:
+    """Groups of reads that depend on each other, each in the order of `reads`, by first member."""
+    root: dict[int, int] = {id(read): index for index, read in enumerate(reads)}
+    parent = list(range(len(reads)))
+
+    def find(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    for index, read in enumerate(reads):
+        for word in words_of(read):
+            other = root.get(id(word.read))
+            if other is not None:
+                a, b = find(index), find(other)
+                parent[max(a, b)] = min(a, b)
+    groups: dict[int, list[Read[Any]]] = {}
+    for index, read in enumerate(reads):
+        groups.setdefault(find(index), []).append(read)
+    yield from groups.values()
+
+
+def plain_call(read: Read[Any]) -> tuple[Address, bytes]:
+    """Target and calldata of a call or balance whose inputs are all known."""
+    request = read.request
+    assert isinstance(request, CallRequest | BalanceRequest)
+    target = request.target
+    if isinstance(target, Word):
+        value = word_value(target)
+        assert value is not None
+        target = address_of_word(value)
+    return target, b"".join(known_piece(piece) for piece in request.pieces) if isinstance(request, CallRequest) else b""
+
+
+def known_piece(piece: bytes | Word) -> bytes:
+    """Bytes of a piece whose word, if it is one, is known."""
+    if not isinstance(piece, Word):
+        return piece
+    value = word_value(piece)
+    assert value is not None
+    return value.to_bytes(32, "big")
+
+
+def resolve_plain(read: Read[Any], data: bytes, success: bool) -> None:
+    """Resolve a call made without the lens, with the limits that the lens would have kept."""
+    request = read.request
+    if not success:
+        read.resolve(Unknown(Reason.REVERTED, revert_reason(data[:256]), data[:256]))
+    elif isinstance(request, CallRequest) and len(data) > request.limit:
+        read.resolve(Unknown(Reason.TOO_LARGE))
+    else:
+        read.resolve(Value(data))
+
+
+def revert_reason(data: bytes) -> str:
+    """The text of `Error(string)`, printable characters only and at most 80 of them; else the selector; empty where there is none."""
+    if data[:4] == b"\x08\xc3y\xa0" and len(data) >= 68:
+        size = int.from_bytes(data[36:68], "big")
+        text = data[68 : 68 + min(size, 80)].decode("utf-8", "replace")
+        return "".join(character for character in text if character.isprintable())
+    return "0x" + data[:4].hex() if len(data) >= 4 else ""
+
+
+def hex_bytes(answer: object) -> bytes:
+    """Bytes of a 0x-hex string; empty for anything else."""
+    if isinstance(answer, str) and answer.startswith("0x"):
+        try:
+            return bytes.fromhex(answer[2:])
+        except ValueError:
+            return b""
+    return b""
