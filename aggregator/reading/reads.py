@@ -26,7 +26,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from aggregator.model.identifiers import Address, ChainId
 from aggregator.model.outcome import Absent, Outcome, Reason, Unknown, Value
 from aggregator.model.snapshot import Block
-from aggregator.reading.abi import Function, MalformedAnswer, word_of
+from aggregator.reading.abi import Function, MalformedAnswer, split_types, word_of
 
 T = TypeVar("T")
 
@@ -52,7 +52,8 @@ class Word:
     add: int = 0
 
 
-Argument: TypeAlias = int | bool | str | bytes | Word
+Argument: TypeAlias = "int | bool | str | bytes | Word | tuple[Argument, ...]"
+"""a tuple stands for a struct or an array"""
 Piece: TypeAlias = bytes | Word
 
 
@@ -215,15 +216,36 @@ def _integer(data: bytes | int) -> int:
 def _pieces(function: Function, arguments: Sequence[Argument]) -> tuple[Piece, ...]:
     if len(arguments) != len(function.inputs):
         raise TypeError(f"{function!r} takes {len(function.inputs)} arguments, not {len(arguments)}")
-    if not any(isinstance(a, Word) for a in arguments):
+    if not any(_has_word(argument) for argument in arguments):
         return (function.encode(arguments),)
-    pieces: list[Piece] = [function.selector]
-    for kind, argument in zip(function.inputs, arguments, strict=True):
-        if isinstance(argument, Word):
-            pieces.append(argument)
+    return (function.selector, *_layout(function.inputs, arguments))
+
+
+def _has_word(argument: Argument) -> bool:
+    return isinstance(argument, Word) or (isinstance(argument, tuple) and any(_has_word(part) for part in argument))
+
+
+def _layout(kinds: Sequence[str], arguments: Sequence[Argument]) -> list[Piece]:
+    """ABI layout, a piece a word: one-word types, structs of such, and arrays of one-word types."""
+    heads: list[list[Piece] | None] = []
+    tails: list[list[Piece]] = []
+    for kind, argument in zip(kinds, arguments, strict=True):
+        if not isinstance(argument, tuple):
+            heads.append([argument if isinstance(argument, Word) else word_of(kind, argument).to_bytes(32, "big")])
+        elif kind.endswith("[]"):
+            heads.append(None)
+            tails.append([len(argument).to_bytes(32, "big"), *_layout([kind[:-2]] * len(argument), argument)])
         else:
-            pieces.append(word_of(kind, argument).to_bytes(32, "big"))
-    return tuple(pieces)
+            heads.append(_layout(split_types(kind[1:-1]), argument))
+    pieces: list[Piece] = []
+    offset = sum(1 if head is None else len(head) for head in heads) * 32
+    remaining = iter(tails)
+    for head in heads:
+        pieces.extend(head if head is not None else [offset.to_bytes(32, "big")])
+        offset += 0 if head is not None else len(next(remaining)) * 32
+    for tail in tails:
+        pieces.extend(tail)
+    return pieces
 
 
 def words_of(read: Read[Any]) -> Iterator[Word]:
