@@ -9,6 +9,7 @@ contract StakedEther {
     uint8 public constant decimals = 18;
 
     address public immutable operator;
+    address public immutable wrapper;
 
     uint256 private pooledEther;
     uint256 private totalShareSupply;
@@ -31,8 +32,9 @@ contract StakedEther {
 
     uint256 private lastReport;
 
-    constructor(address operator_) {
+    constructor(address operator_, address wrapper_) {
         operator = operator_;
+        wrapper = wrapper_;
         lastReport = block.timestamp;
     }
 
@@ -86,12 +88,8 @@ contract StakedEther {
     function _submit(address referral) private returns (uint256 sharesAmount) {
         require(msg.value != 0, "ZERO_DEPOSIT");
         sharesAmount = getSharesByPooledEth(msg.value);
-        pooledEther += msg.value;
-        totalShareSupply += sharesAmount;
-        shareBalance[msg.sender] += sharesAmount;
         emit Submitted(msg.sender, msg.value, referral);
-        emit Transfer(address(0), msg.sender, getPooledEthByShares(sharesAmount));
-        emit TransferShares(address(0), msg.sender, sharesAmount);
+        _grow(msg.sender, sharesAmount, msg.value);
     }
 
     function approve(address spender, uint256 amount) external returns (bool) {
@@ -159,6 +157,29 @@ contract StakedEther {
         );
         if (feeShares != 0) emit TransferShares(address(0), operator, feeShares);
         lastReport = block.timestamp;
+    }
+
+    /// A deposit whose ether is with the validators already.
+    function mint(address to, uint256 amount) external onlyOperator {
+        uint256 sharesAmount = getSharesByPooledEth(amount);
+        _grow(to, sharesAmount, amount);
+    }
+
+    /// The same, in shares: what they are worth, rounded up, joins the pool. For the wrapper's own minting.
+    function mintShares(address to, uint256 sharesAmount) external {
+        require(msg.sender == wrapper, "APP_AUTH_FAILED");
+        uint256 worth = totalShareSupply == 0
+            ? sharesAmount
+            : (sharesAmount * pooledEther + totalShareSupply - 1) / totalShareSupply;
+        _grow(to, sharesAmount, worth);
+    }
+
+    function _grow(address to, uint256 sharesAmount, uint256 etherAmount) private {
+        pooledEther += etherAmount;
+        totalShareSupply += sharesAmount;
+        shareBalance[to] += sharesAmount;
+        emit Transfer(address(0), to, getPooledEthByShares(sharesAmount));
+        emit TransferShares(address(0), to, sharesAmount);
     }
 
     /// Burns the caller's shares and sends ether to `recipient`; the withdrawal queue's way out.

@@ -7,6 +7,7 @@ interface IStakedEther {
     function getPooledEthByShares(uint256 sharesAmount) external view returns (uint256);
     function getSharesByPooledEth(uint256 etherAmount) external view returns (uint256);
     function submit(address referral) external payable returns (uint256);
+    function mintShares(address to, uint256 sharesAmount) external;
     function transfer(address to, uint256 amount) external returns (bool);
     function transferFrom(address from, address to, uint256 amount) external returns (bool);
 }
@@ -14,9 +15,18 @@ interface IStakedEther {
 /// Non-rebasing wrapper: one wstETH is one share of stETH.
 contract WrappedStakedEther is ERC20("Wrapped liquid staked Ether 2.0", "wstETH") {
     IStakedEther public immutable stETH;
+    address public immutable issuer;
 
-    constructor(IStakedEther stakedEther) {
+    constructor(IStakedEther stakedEther, address issuer_) {
         stETH = stakedEther;
+        issuer = issuer_;
+    }
+
+    /// Staking and wrapping with ether that is with the validators already; backed share by share as any other.
+    function mint(address to, uint256 amount) external {
+        require(msg.sender == issuer, "not the issuer");
+        stETH.mintShares(address(this), amount);
+        _mint(to, amount);
     }
 
     /// Staking and wrapping in one step.

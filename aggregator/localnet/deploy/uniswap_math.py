@@ -93,6 +93,12 @@ def full_range(spacing: int) -> tuple[int, int]:
     return -widest, widest
 
 
+def ticks_around(tick: int, width: Decimal, spacing: int) -> tuple[int, int]:
+    """Usable ticks at least ``width`` (0.1 = 10 %) below and above ``tick``."""
+    distance = max(spacing, int((1 + width).ln() / Decimal("1.0001").ln()))
+    return usable_tick(tick - distance, spacing), usable_tick(tick + distance + spacing, spacing)
+
+
 def liquidity_for_amounts(sqrt_price: int, sqrt_lower: int, sqrt_upper: int, amount0: int, amount1: int) -> int:
     """The most liquidity that the two amounts pay for at ``sqrt_price``, rounded down."""
     if sqrt_price <= sqrt_lower:
@@ -107,6 +113,14 @@ def amounts_for_liquidity(sqrt_price: int, sqrt_lower: int, sqrt_upper: int, liq
     at = min(max(sqrt_price, sqrt_lower), sqrt_upper)
     amount0 = _divided_up(_divided_up((liquidity << 96) * (sqrt_upper - at), sqrt_upper), at)
     return amount0, _divided_up(liquidity * (at - sqrt_lower), Q96)
+
+
+def liquidity_worth(sqrt_price: int, tick_lower: int, tick_upper: int, worth: Decimal, unit0: int, unit1: int) -> int:
+    """The liquidity of a range whose cost is ``worth``, where ``unit0`` and ``unit1`` raw of each token are worth 1."""
+    low, high = sqrt_price_at_tick(tick_lower), sqrt_price_at_tick(tick_upper)
+    probe = 10**24
+    amount0, amount1 = amounts_for_liquidity(sqrt_price, low, high, probe)
+    return int(probe * worth / (Decimal(amount0) / unit0 + Decimal(amount1) / unit1))
 
 
 def _divided_up(numerator: int, denominator: int) -> int:
