@@ -80,12 +80,15 @@ class Reserve:
     in_isolation: bool = False
     closed: str = ""  # "frozen" or "paused", once owners have their positions
     stable_rate: bool = False  # only the older generation
-    e_mode: int = 0  # only the older generation: each asset has one category
 
 
 @dataclass(frozen=True, slots=True)
 class EMode:
-    """A category: collateral and borrowable symbols; ``ltv_zero``: collateral that counts for health alone."""
+    """A category: collateral and borrowable symbols; ``ltv_zero``: collateral that counts for health alone.
+
+    In the older generation every member is both (as far as its reserve allows it), and a category may have one price
+    for all of them: ``price_source``.
+    """
 
     number: int
     label: str
@@ -93,6 +96,7 @@ class EMode:
     collateral: tuple[str, ...]
     borrowable: tuple[str, ...]
     ltv_zero: tuple[str, ...] = ()
+    price_source: FixedOracle | None = None
 
 
 @dataclass(frozen=True, slots=True)
