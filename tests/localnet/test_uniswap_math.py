@@ -34,9 +34,7 @@ def test_tick_and_price_are_inverse(tick: int) -> None:
 
 
 @given(ticks, st.integers(1, 10**30), st.integers(0, 10**30), st.integers(0, 887_272), st.integers(1, 50_000))
-def test_liquidity_never_costs_more_than_offered(
-    tick: int, amount0: int, amount1: int, distance: int, width: int
-) -> None:
+def test_liquidity_never_costs_more_than_offered(tick: int, amount0: int, amount1: int, distance: int, width: int) -> None:
     lower = max(maths.MIN_TICK, tick - distance)
     upper = min(maths.MAX_TICK, lower + width)
     if upper <= lower:

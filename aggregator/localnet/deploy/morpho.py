@@ -8,6 +8,7 @@ collateral) and a hostile one whose oracle has the wrong scale.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -37,7 +38,7 @@ ADAPTIVE_CURVE = MappingProxyType(
         8453: "0x46415998764C29aB2a25CbeA6254146D50D22687",
     }
 )
-FEE_RECIPIENT = "0x00000000000000000000000000000000000FEE01"
+FEE_RECIPIENT = "0x00000000000000000000000000000000000Fee01"
 MARKET_FEE = 10**17  # a tenth of the interest, on the markets that charge one
 ENABLED_LLTVS = (0, 385, 625, 770, 860, 915, 945, 965, 980)  # thousandths, the ones Morpho's governance enabled
 PARAMS = "(address,address,address,address,uint256)"
@@ -112,8 +113,7 @@ async def deploy(world: World) -> None:
 
     Needs tokens, feeds, Lido, rate tokens and vaults.
     """
-    for chain_id in world.chains:
-        await _deploy_on(world, chain_id)
+    await asyncio.gather(*(_deploy_on(world, chain_id) for chain_id in world.chains))
 
 
 async def _deploy_on(world: World, chain_id: int) -> None:

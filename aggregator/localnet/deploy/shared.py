@@ -17,9 +17,9 @@ NATIVE = abi.ZERO_ADDRESS
 DEADLINE = (1 << 256) - 1
 UNLIMITED = (1 << 256) - 1
 
-LIQUIDITY_PROVIDER = "0x000000000000000000000000000000000000A11c"
+LIQUIDITY_PROVIDER = "0x000000000000000000000000000000000000a11c"
 """Pays for everything that is minted or deposited on behalf of somebody else, and owns the pools' base liquidity."""
-TRADER = "0x00000000000000000000000000000000007Ade12"
+TRADER = "0x00000000000000000000000000000000007ADe12"
 """Swaps, and so moves the pools' prices."""
 HOUSE_BORROWER = "0x000000000000000000000000000000000000B047"
 """Borrows the lending markets' base utilisation."""

@@ -6,6 +6,7 @@ Ethereum the protocol fee is on, so an LP share is diluted by a sixth of the gro
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -43,7 +44,7 @@ ROUTER = MappingProxyType(
     }
 )
 PAIR_CODE_HASH = "0x96e8ac4277198ff8b6f785478aa9a39f403cb768dd02cbee326c3e7da348845f"
-FEE_COLLECTOR = "0x0000000000000000000000000000000000000fEE"
+FEE_COLLECTOR = "0x0000000000000000000000000000000000000FEE"
 PROTOCOL_FEE_CHAINS = frozenset({1})
 
 # What each side of a pair holds at the genesis, in USD.
@@ -87,8 +88,7 @@ def deployment(world: World, chain_id: int) -> UniswapV2:
 
 async def deploy(world: World) -> None:
     """Deploy on every chain and record a ``UniswapV2`` for each."""
-    for chain_id in world.chains:
-        await _deploy_on(world, chain_id)
+    await asyncio.gather(*(_deploy_on(world, chain_id) for chain_id in world.chains))
 
 
 async def _deploy_on(world: World, chain_id: int) -> None:

@@ -7,6 +7,7 @@ lies at an address of its own.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -117,8 +118,7 @@ def deployment(world: World, chain_id: int) -> UniswapV3:
 
 async def deploy(world: World) -> None:
     """Deploy on every chain and record a ``UniswapV3`` for each."""
-    for chain_id in world.chains:
-        await _deploy_on(world, chain_id)
+    await asyncio.gather(*(_deploy_on(world, chain_id) for chain_id in world.chains))
 
 
 async def _deploy_on(world: World, chain_id: int) -> None:

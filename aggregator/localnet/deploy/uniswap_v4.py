@@ -6,6 +6,7 @@ ether (currency 0) or two tokens; one has a dynamic fee and a hook that has no p
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -33,7 +34,7 @@ from aggregator.localnet.world import World, WorldError
 PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3"  # an immutable of the position manager; nothing lies there
 UNSUBSCRIBE_GAS = 300_000
 DYNAMIC_FEE = 0x800000
-HOOK = "0x00000000000000000000000000000000f0004000"
+HOOK = "0x00000000000000000000000000000000F0004000"
 """The lowest 14 bits of a hook's address are its permissions: here none, which is valid for a dynamic-fee pool."""
 HOOK_FEE = 2_500  # hundredths of a basis point
 
@@ -150,8 +151,7 @@ def pool_id(key: PoolKey) -> str:
 
 async def deploy(world: World) -> None:
     """Deploy on every chain and record a ``UniswapV4`` for each."""
-    for chain_id in world.chains:
-        await _deploy_on(world, chain_id)
+    await asyncio.gather(*(_deploy_on(world, chain_id) for chain_id in world.chains))
 
 
 async def _deploy_on(world: World, chain_id: int) -> None:

@@ -21,7 +21,7 @@ from aggregator.localnet.world import Token, World, WorldError
 
 RAY = 10**27
 YEAR = 365 * 86_400
-CREDIT_BORROWER = "0x000000000000000000000000000000000000C4ED"
+CREDIT_BORROWER = "0x000000000000000000000000000000000000c4ed"
 BASE_DEPOSIT = 25_000_000  # whole assets in each well-known vault
 
 
