@@ -142,6 +142,22 @@ async def test_broken_oracle_freezes_its_market(world: World) -> None:
     await morpho.withdraw_collateral(world, market, OWNER, 1)
 
 
+async def test_liquidation_of_everything_leaves_bad_debt(world: World) -> None:
+    market = morpho.market(world, 1, "WETH/USDC")
+    collateral = raw(100, 18)
+    await morpho.open_position(world, market, OWNER, collateral, Decimal("0.8"))
+    with pytest.raises(LocalChainError, match="position is healthy"):
+        await morpho.liquidate(world, market, OWNER, collateral)
+    await world.set_price(1, "ETH / USD", world.prices["ETH"] * Decimal("0.6"))
+    await morpho.accrue_interest(world, market)
+    before = await world.chains[1].call(morpho.BLUE[1], MARKET, market.id_bytes)
+    await morpho.liquidate(world, market, OWNER, collateral)
+    after = await world.chains[1].call(morpho.BLUE[1], MARKET, market.id_bytes)
+    assert await morpho.position(world, market, OWNER) == morpho.Position(0, 0, 0)
+    assert cast(int, after[0]) < cast(int, before[0])  # assets fall, shares do not
+    assert after[1] == before[1]
+
+
 async def test_idle_market_has_neither_oracle_nor_rate(world: World) -> None:
     market = morpho.market(world, 1, "idle/USDC")
     assert market.params[1:] == (abi.ZERO_ADDRESS, abi.ZERO_ADDRESS, abi.ZERO_ADDRESS, 0)

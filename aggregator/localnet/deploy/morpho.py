@@ -218,6 +218,18 @@ async def repay(world: World, market: Market, owner: str, assets: int) -> None:
     await _send(world, market, LIQUIDITY_PROVIDER, signature, market.params, assets, 0, owner, b"")
 
 
+async def liquidate(world: World, market: Market, borrower: str, seized: int) -> None:
+    """Seize raw collateral of an unhealthy ``borrower``, repaying with fresh tokens; raises for a healthy one.
+
+    When nothing of the collateral is left, the rest of the debt is the suppliers' loss.
+    """
+    # the whole collateral's worth is more than the repayment, which leaves the liquidator his bonus
+    worth = seized * await oracle_price(world, market) // 10**36
+    await provide(world, market.chain_id, market.loan, worth + 1)
+    signature = f"liquidate({PARAMS},address,uint256,uint256,bytes)"
+    await _send(world, market, LIQUIDITY_PROVIDER, signature, market.params, borrower, seized, 0, b"")
+
+
 async def open_position(world: World, market: Market, owner: str, collateral: int, ltv: Decimal) -> int:
     """Supply raw ``collateral`` and borrow ``ltv`` (0.7) of its worth at the market's oracle; returns what was
     borrowed (raw). At most the market's LLTV."""
