@@ -11,19 +11,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from adapters.erc20 import BALANCE_OF, TOTAL_SUPPLY, TokenReads, idle_leg
+from adapters.token_book import TokenBook
 from adapters.uniswap_v2 import discovery
-from adapters.uniswap_v2.maths import PairState, burn_amounts
+from adapters.uniswap_v2.maths import PairState
 from adapters.uniswap_v2.pairs import Pair, candidates, each_once
-from adapters.uniswap_v2.state import BALANCE_OF, FEE_TO, TOTAL_SUPPLY, StateReads, ask_state, state_of
-from aggregator.model.composition import Composition, Part
+from adapters.uniswap_v2.state import FEE_TO, StateReads, ask_state, state_of
+from aggregator.model.composition import Composition, Part, look_through
 from aggregator.model.identifiers import Address, erc20
 from aggregator.model.outcome import Absent, Outcome, Unknown, Value
-from aggregator.model.position import Component, Leg, Position, Side
+from aggregator.model.position import Position
 from aggregator.model.snapshot import Gap
 from aggregator.model.token import Token, TokenKind
 from aggregator.reading.adapter import Adapter, Holdings, Scope
 from aggregator.reading.reads import Log, Read, why
-from aggregator.reading.token_reads import TokenBook
 
 DECIMALS = 18
 """of every pair token, fixed in the pair's code"""
@@ -74,8 +75,11 @@ class UniswapV2(Adapter):
         for pair in wanted:
             if pair not in states:
                 states[pair] = ask_state(scope, pair.address, pair.token0, pair.token1)
-
         book = TokenBook(scope)
+        named = dict.fromkeys(token for pair in wanted for token in (pair.token0, pair.token1) if not book.knows(token))
+        asked = [(token, TokenReads.ask(scope, token)) for token in named]
+
+        await book.learn_all(asked)
         recognised = await self._recognise(scope, strangers, book, gaps)
         for pair, (state, own) in recognised.items():
             states[pair] = state
@@ -106,25 +110,23 @@ class UniswapV2(Adapter):
         held = each_once(pair for pair, _ in amounts)
         await book.learn_all((token, None) for pair in held for token in (pair.token0, pair.token1))
 
-        made_of: dict[Pair, tuple[Token, Composition, PairState]] = {}
+        made_of: dict[Pair, tuple[Token, Composition]] = {}
         for pair in held:
             state = await state_of(states[pair], fee_to)
-            tokens = book.find(pair.token0), book.find(pair.token1)
             if isinstance(state, str):
                 gaps.append(self.gap(scope, f"pair {pair.address}", state))
-            elif tokens[0] is None or tokens[1] is None:
-                gaps.append(self.gap(scope, f"pair {pair.address}", book.reason(pair.token0 if tokens[0] is None else pair.token1)))
             else:
-                made_of[pair] = (*self._made_of(scope, pair, (tokens[0], tokens[1]), state), state)
+                made_of[pair] = self._made_of(scope, pair, (book.find(pair.token0), book.find(pair.token1)), state)
         scope.memory.keep("held", (scope.memory.recall("held", frozenset) or frozenset()) | frozenset(held))
         return Holdings(
             positions=tuple(
                 self._position(scope, pair, owner, amount, *made_of[pair]) for (pair, owner), amount in amounts.items() if pair in made_of
             ),
             gaps=tuple(gaps),
-            tokens=(*(token for token, _, _ in made_of.values()), *book.met),
-            compositions=tuple(composition for _, composition, _ in made_of.values()),
-            claims=frozenset(token.asset for token, _, _ in made_of.values()),
+            remarks=book.remarks,
+            tokens=(*(token for token, _ in made_of.values()), *book.unlisted),
+            compositions=tuple(composition for _, composition in made_of.values()),
+            claims=frozenset(token.asset for token, _ in made_of.values()),
         )
 
     @staticmethod
@@ -139,14 +141,9 @@ class UniswapV2(Adapter):
         source = f"pair of factory {scope.contract('factory')}"
         return Token(asset, symbol, DECIMALS, TokenKind.PAIR, asset, source), Composition(asset, state.supply_at_burn, parts, "pair")
 
-    def _position(
-        self, scope: Scope, pair: Pair, owner: Address, amount: int, token: Token, composition: Composition, state: PairState
-    ) -> Position:
-        look_through = tuple(
-            Component(part.asset, part.symbol, paid, part.decimals)
-            for part, paid in zip(composition.parts, burn_amounts(amount, state), strict=True)
-        )
-        leg = Leg(token.asset, token.symbol, token.decimals, Side.IDLE, amount, look_through=look_through)
+    def _position(self, scope: Scope, pair: Pair, owner: Address, amount: int, token: Token, composition: Composition) -> Position:
+        parts = look_through(token.asset, amount, {token.asset: composition})
+        leg = idle_leg(token, amount, look_through=parts)
         return Position(scope.chain, self.slug, pair.address, owner, (leg,), {"pair": pair.address}, constant_product=True)
 
     @staticmethod

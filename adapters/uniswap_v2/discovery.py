@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.erc20 import TokenReads
 from adapters.uniswap_v2.pairs import Pair
 from adapters.uniswap_v2.state import StateReads, ask_state
 from aggregator.model.identifiers import Address
@@ -16,7 +17,6 @@ from aggregator.model.outcome import Absent, Outcome, Reason, Unknown, Value
 from aggregator.reading.abi import Event, Function
 from aggregator.reading.adapter import Scope
 from aggregator.reading.reads import Log, Read, why
-from aggregator.reading.token_reads import TokenReads, token_reads
 
 TOKEN0 = Function("token0()(address)")
 TOKEN1 = Function("token1()(address)")
@@ -82,7 +82,7 @@ def ask(scope: Scope, address: Address) -> Stranger:
         token1,
         scope.reads.call(scope.contract("factory"), GET_PAIR, first, second),
         ask_state(scope, address, first, second),
-        (token_reads(scope.reads, first), token_reads(scope.reads, second)),
+        (TokenReads.ask(scope, first), TokenReads.ask(scope, second)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.erc20 import BALANCE_OF, TOTAL_SUPPLY
 from adapters.uniswap_v2.maths import PairState
 from aggregator.model.identifiers import ZERO_ADDRESS, Address
 from aggregator.model.outcome import Outcome, Value
@@ -12,8 +13,6 @@ from aggregator.reading.abi import Function
 from aggregator.reading.adapter import Scope
 from aggregator.reading.reads import Read, Word, why
 
-BALANCE_OF = Function("balanceOf(address)(uint256)")
-TOTAL_SUPPLY = Function("totalSupply()(uint256)")
 GET_RESERVES = Function("getReserves()(uint112,uint112)")
 K_LAST = Function("kLast()(uint256)")
 FEE_TO = Function("feeTo()(address)")

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.erc20 import BALANCE_OF, TokenReads
+from adapters.token_book import TokenBook
 from adapters.uniswap_v3.maths import uncollected
 from aggregator.model.identifiers import ZERO_ADDRESS, Address
 from aggregator.model.outcome import Absent, Unknown, Value
@@ -20,9 +22,7 @@ from aggregator.reading.abi import Function
 from aggregator.reading.adapter import Adapter, Holdings, Scope
 from aggregator.reading.concentrated import MAX_TICK, MIN_TICK, Pair, fee_growth_inside, sqrt_ratio_at_tick, withdrawal
 from aggregator.reading.reads import Read, Word, why
-from aggregator.reading.token_reads import TokenBook, TokenReads, token_reads
 
-BALANCE_OF = Function("balanceOf(address)(uint256)")
 TOKEN_OF_OWNER_BY_INDEX = Function("tokenOfOwnerByIndex(address,uint256)(uint256)")
 POSITIONS = Function("positions(uint256)(uint96,address,address,address,uint24,int24,int24,uint128,uint256,uint256,uint128,uint128)")
 TOKEN0, TOKEN1, FEE, TICK_LOWER, TICK_UPPER = range(2, 7)
@@ -98,7 +98,7 @@ class UniswapV3(Adapter):
                 gaps.append(found)
             elif found is not None:
                 positions.append(found)
-        return Holdings(positions=tuple(positions), gaps=tuple(gaps), tokens=book.met)
+        return Holdings(positions=tuple(positions), gaps=tuple(gaps), remarks=book.remarks, tokens=book.unlisted)
 
     @staticmethod
     def _depth(scope: Scope, hint: int | None) -> int:
@@ -128,7 +128,7 @@ class UniswapV3(Adapter):
             reads.call(address, SLOT0),
             (reads.call(address, FEE_GROWTH_GLOBAL_0), reads.call(address, FEE_GROWTH_GLOBAL_1)),
             (reads.call(address, TICKS, position.word(TICK_LOWER)), reads.call(address, TICKS, position.word(TICK_UPPER))),
-            (token_reads(reads, token0), token_reads(reads, token1)) if with_tokens else None,
+            (TokenReads.ask(scope, token0), TokenReads.ask(scope, token1)) if with_tokens else None,
         )
 
     @staticmethod
@@ -154,10 +154,6 @@ class UniswapV3(Adapter):
         what = f"position {token_id.value}"
         if not MIN_TICK <= lower < upper <= MAX_TICK:
             return self.gap(scope, what, f"malformed: ticks {lower} and {upper} are no range")
-        tokens = book.find(token0), book.find(token1)
-        if tokens[0] is None or tokens[1] is None:
-            return self.gap(scope, what, book.reason(token0 if tokens[0] is None else token1))
-
         state = [await read for read in (nft.pool, nft.slot, *nft.growth, *nft.ticks)]
         unknown = next((outcome for outcome in state if not isinstance(outcome, Value)), None)
         if unknown is not None:
@@ -176,8 +172,7 @@ class UniswapV3(Adapter):
             nft.owner,
             tuple(
                 Leg(token.asset, token.symbol, token.decimals, Side.IDLE, amount, fees=fee_amount)
-                for token, amount, fee_amount in zip(tokens, amounts, fees, strict=True)
-                if token is not None
+                for token, amount, fee_amount in zip((book.find(token0), book.find(token1)), amounts, fees, strict=True)
             ),
             {
                 "token_id": str(token_id.value),

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.erc20 import BALANCE_OF, TokenReads
+from adapters.token_book import TokenBook
 from adapters.uniswap_v4.hooks import influence_on_withdrawal
 from aggregator.model.identifiers import ZERO_ADDRESS, Address
 from aggregator.model.outcome import Absent, Outcome, Reason, Unknown, Value
@@ -20,10 +22,8 @@ from aggregator.reading.abi import Event, Function
 from aggregator.reading.adapter import Adapter, Holdings, Scope
 from aggregator.reading.concentrated import MAX_TICK, MIN_TICK, Pair, fees_since, sqrt_ratio_at_tick, withdrawal
 from aggregator.reading.reads import Log, Read, why
-from aggregator.reading.token_reads import TokenBook, TokenReads, token_reads
 
 TRANSFER = Event("Transfer(address indexed,address indexed,uint256 indexed)")
-BALANCE_OF = Function("balanceOf(address)(uint256)")
 OWNER_OF = Function("ownerOf(uint256)(address)")
 POOL_AND_POSITION = Function("getPoolAndPositionInfo(uint256)(address,address,uint24,int24,address,uint256)")
 CURRENCY0, CURRENCY1, FEE, TICK_SPACING, HOOKS, INFO = range(6)
@@ -122,7 +122,7 @@ class UniswapV4(Adapter):
                 # complete by the contract's own count, however the ids were found: from here on new logs are enough
                 found[owner] = Found(frozenset(held), scope.block.number)
         scope.memory.keep("found", found)
-        return Holdings(positions=tuple(positions), gaps=tuple(gaps), remarks=tuple(remarks), tokens=book.met)
+        return Holdings(positions=tuple(positions), gaps=tuple(gaps), remarks=(*remarks, *book.remarks), tokens=book.unlisted)
 
     @staticmethod
     def _search(scope: Scope, known: Mapping[Address, Found]) -> list[tuple[tuple[Address, ...], Read[tuple[Log, ...]]]]:
@@ -182,7 +182,7 @@ class UniswapV4(Adapter):
             reads.call(view, SLOT0, pool_id),
             reads.call(view, FEE_GROWTH_INSIDE, pool_id, lower, upper),
             reads.call(view, POSITION, pool_id, manager, lower, upper, token_id.to_bytes(32, "big")),
-            (token_reads(reads, key.word(CURRENCY0)), token_reads(reads, key.word(CURRENCY1))) if with_tokens else None,
+            (TokenReads.ask(scope, key.word(CURRENCY0)), TokenReads.ask(scope, key.word(CURRENCY1))) if with_tokens else None,
         )
 
     @staticmethod
@@ -225,9 +225,6 @@ class UniswapV4(Adapter):
         lower, upper = (_signed_tick(info >> shift) for shift in (LOWER_SHIFT, UPPER_SHIFT))
         if not MIN_TICK <= lower < upper <= MAX_TICK:
             return self.gap(scope, what, f"malformed: ticks {lower} and {upper} are no range"), None
-        tokens = book.find(currency0), book.find(currency1)
-        if tokens[0] is None or tokens[1] is None:
-            return self.gap(scope, what, book.reason(currency0 if tokens[0] is None else currency1)), None
         bounds = sqrt_ratio_at_tick(lower), sqrt_ratio_at_tick(upper)
         amounts = withdrawal(liquidity, price, *bounds)
         fees = fees_since(Pair(*inside), Pair(last0, last1), liquidity)
@@ -248,8 +245,7 @@ class UniswapV4(Adapter):
             )
         legs = tuple(
             Leg(token.asset, token.symbol, token.decimals, Side.IDLE, amount, fees=fee_amount)
-            for token, amount, fee_amount in zip(tokens, amounts, fees, strict=True)
-            if token is not None
+            for token, amount, fee_amount in zip((book.find(currency0), book.find(currency1)), amounts, fees, strict=True)
         )
         reach = ConcentratedRange(liquidity, price, *bounds)
         return Position(scope.chain, self.slug, identifiers["pool"], owner, legs, identifiers, reach), remark
