@@ -1,0 +1,177 @@
+"""Price history of risk factors, from the rounds that feeds keep on chain.
+
+Rounds are numbered, not dated, and their density differs from one in a day to thousands. So the targets are dates (one every 0.9 days of
+the last 92), and the round number of a date is interpolated from rounds whose time is known: the latest one, the probes that came with
+it, and what was read before. Beyond the known ones the last density holds, or one round a heartbeat.
+
+Round ids of a proxy are `phase << 64 | number`: numbers begin at 1 with each phase, so a feed that changed its aggregator lately is
+followed into the one before it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+
+from aggregator.model.identifiers import Address
+from aggregator.model.outcome import Value
+from aggregator.model.price import PriceSeries
+from aggregator.prices.answers import FeedAnswer, FeedAnswers, Round
+from aggregator.prices.feeds import USD, FeedKind, FeedShape
+from aggregator.reading.abi import Function
+from aggregator.reading.reads import Read, Reads
+
+RoundWords: TypeAlias = tuple[int, int, int, int, int]
+
+GET_ROUND_DATA = Function("getRoundData(uint80)(uint80,int256,uint256,uint256,uint80)")
+PHASE_AGGREGATORS = Function("phaseAggregators(uint16)(address)")
+LATEST_ROUND = Function("latestRound()(uint256)")
+
+GAS = 150_000
+LIMIT = 160
+DAY = 86_400
+WINDOW = 92 * DAY
+STEP = DAY * 9 // 10
+RECENT = (1, 2, 4, 8, 16)
+"""rounds back that are always looked at: what happened since yesterday"""
+SETTLED_AGE = DAY
+"""rounds older than this are remembered: no reorganisation reaches them"""
+PHASE_BITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Reads under way for one factor's feed."""
+
+    factor: str
+    answer: FeedAnswer
+    latest: Round
+    reads: tuple[Read[RoundWords], ...]
+    previous_phase: tuple[Read[RoundWords], ...]
+
+
+class HistoryBook:
+    """Past rounds of one chain's feeds, remembered once they are old enough not to change."""
+
+    def __init__(self) -> None:
+        self._known: dict[Address, dict[int, tuple[int, int]]] = {}
+
+    async def read(self, reads: Reads, factors: Iterable[str], answers: FeedAnswers) -> tuple[PriceSeries, ...]:
+        """Series of the factors that have a USD feed among `answers`, in the order of the factors' names. One round."""
+        feeds = history_feeds(answers)
+        plans = [self._plan(reads, factor, feeds[factor]) for factor in sorted(set(factors)) if factor in feeds]
+        series = [await self._collect(reads, plan, answers) for plan in plans]
+        return tuple(one for one in series if one is not None)
+
+    def _plan(self, reads: Reads, factor: str, answer: FeedAnswer) -> _Plan:
+        latest = answer.round
+        assert latest is not None, "history_feeds gives none without a round"
+        address = answer.feed.address
+        phase, number = latest.round_id >> PHASE_BITS, latest.round_id & (1 << PHASE_BITS) - 1
+        known = self._known.get(address, {})
+        backs = rounds_back(answer, latest, reads.block.timestamp, {i: t for i, (t, _) in known.items()})
+        within = sorted({back for back in (*RECENT, *backs) if back < number})
+        beyond = sorted({back - number for back in backs if back >= number}) if phase > 1 else []
+        current = tuple(
+            reads.call(address, GET_ROUND_DATA, latest.round_id - back, gas=GAS, limit=LIMIT)
+            for back in within
+            if latest.round_id - back not in known
+        )
+        previous: tuple[Read[RoundWords], ...] = ()
+        if beyond:
+            aggregator = reads.call(address, PHASE_AGGREGATORS, phase - 1, gas=GAS, limit=LIMIT)
+            last = reads.call(aggregator.word(0), LATEST_ROUND, gas=GAS, limit=LIMIT)
+            previous = tuple(
+                reads.call(aggregator.word(0), GET_ROUND_DATA, last.word(0, add=-back), gas=GAS, limit=LIMIT) for back in beyond
+            )
+        return _Plan(factor, answer, latest, current, previous)
+
+    async def _collect(self, reads: Reads, plan: _Plan, answers: FeedAnswers) -> PriceSeries | None:
+        now, phase = reads.block.timestamp, plan.latest.round_id >> PHASE_BITS
+        known = self._known.setdefault(plan.answer.feed.address, {})
+        rounds = dict(known)
+        rounds[plan.latest.round_id] = (plan.latest.updated_at, plan.latest.answer)
+        for offset, group in ((0, plan.reads), ((phase - 1) << PHASE_BITS, plan.previous_phase)):
+            for read in group:
+                outcome = await read
+                if isinstance(outcome, Value):
+                    round_id, answer, _, updated_at, _ = outcome.value
+                    rounds[offset + round_id] = (updated_at, answer)
+        usable = {i: (t, a) for i, (t, a) in rounds.items() if a > 0 and now - WINDOW <= t <= now}
+        self._known[plan.answer.feed.address] = {i: (t, a) for i, (t, a) in usable.items() if t <= now - SETTLED_AGE}
+        points = dict(sorted(usable.values()))
+        if len(points) < 2:
+            return None
+        scale = 10**plan.answer.decimals
+        return PriceSeries(
+            plan.factor,
+            np.array(list(points), dtype=np.float64),
+            np.array([answer / scale for answer in points.values()], dtype=np.float64),
+            f"{plan.answer.feed.label} on {answers.chain}, {len(points)} rounds",
+        )
+
+
+def history_feeds(answers: FeedAnswers) -> Mapping[str, FeedAnswer]:
+    """The USD feed of each factor that keeps rounds and has a value: the market's, else the fund's net asset value."""
+    found: dict[str, FeedAnswer] = {}
+    for kind in (FeedKind.NAV, FeedKind.MARKET):
+        for answer in sorted(answers.feeds, key=lambda one: one.feed.address, reverse=True):
+            feed = answer.feed
+            usable = answer.round is not None and answer.estimate is not None and feed.shape is FeedShape.AGGREGATOR
+            if usable and feed.kind is kind and feed.quote == USD:
+                found[feed.base] = answer
+    return found
+
+
+def rounds_back(answer: FeedAnswer, latest: Round, now: int, known: Mapping[int, int]) -> list[int]:
+    """How many rounds before the latest to ask for, one a date of the grid that no known round stands for.
+
+    `known` maps round ids to times. The grid is fixed in absolute time, so that it does not move from one snapshot to the next.
+    """
+    anchors = _anchors(answer, latest, known)
+    times = sorted(known.values())
+    start = latest.updated_at // STEP * STEP
+    backs = []
+    for target in range(start, now - WINDOW, -STEP):
+        position = bisect_left(times, target - STEP // 2)
+        if position < len(times) and times[position] <= target + STEP // 2:
+            continue
+        backs.append(_interpolated(anchors, target, answer.feed.heartbeat_seconds))
+    return [back for back in backs if back > 0]
+
+
+def _anchors(answer: FeedAnswer, latest: Round, known: Mapping[int, int]) -> list[tuple[int, int]]:
+    """(time, rounds back) with falling time and rising rounds back, beginning with the latest round."""
+    phase = latest.round_id >> PHASE_BITS
+    points = {probe.rounds_back: probe.timestamp for probe in answer.probes}
+    points.update({latest.round_id - i: t for i, t in known.items() if i >> PHASE_BITS == phase and i < latest.round_id})
+    anchors = [(latest.updated_at, 0)]
+    for back, timestamp in sorted(points.items()):
+        if timestamp < anchors[-1][0]:
+            anchors.append((timestamp, back))
+    return anchors
+
+
+def _interpolated(anchors: Sequence[tuple[int, int]], target: int, heartbeat: int) -> int:
+    """Rounds back at the time `target`: between two anchors in proportion, beyond the last at the density before it."""
+    for (late, few), (early, many) in pairwise(anchors):
+        if early <= target:
+            return few + (late - target) * (many - few) // (late - early)
+    last_time, last_back = anchors[-1]
+    if len(anchors) > 1:
+        # the density over the whole known past is steadier than between the last two
+        return last_back + (last_time - target) * last_back // (anchors[0][0] - last_time)
+    return (last_time - target) // heartbeat
+
+
+def best_series(series: Iterable[PriceSeries]) -> tuple[PriceSeries, ...]:
+    """One series a factor, where several chains have one: the longest in time, then the densest, then by source."""
+    best: dict[str, PriceSeries] = {}
+    for one in sorted(series, key=lambda s: (s.factor, s.timestamps[0] - s.timestamps[-1], -len(s.timestamps), s.source)):
+        best.setdefault(one.factor, one)
+    return tuple(best.values())
