@@ -1,4 +1,4 @@
-"""One deployed world for the run; every test starts from the same state and leaves none behind."""
+"""The local network, started once for the run; every test finds it as it was and leaves it so."""
 
 from __future__ import annotations
 
@@ -6,41 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from aggregator.localnet.artifacts import Artifacts
-from aggregator.localnet.deploy import (
-    feeds,
-    lido,
-    morpho,
-    rates,
-    rwa,
-    tokens,
-    uniswap_v2,
-    uniswap_v3,
-    uniswap_v4,
-    vaults,
-)
-from aggregator.localnet.node import LocalChain
-from aggregator.localnet.world import CHAINS, World
+from aggregator.localnet.network import local_network
+from aggregator.localnet.world import World
 
 
 @pytest.fixture(scope="session")
 async def deployed() -> AsyncIterator[World]:
-    artifacts = Artifacts()
-    binary = await artifacts.prepare()
-    chains: dict[int, LocalChain] = {}
-    try:
-        for chain_id in CHAINS:
-            chains[chain_id] = await LocalChain.start(binary, chain_id)
-        world = World(chains, artifacts)
-        for chain in chains.values():
-            chain.errors.update(artifacts.error_names())
-        for module in (tokens, feeds, lido, rates, vaults, uniswap_v2, uniswap_v3, uniswap_v4, morpho, rwa):
-            await module.deploy(world)
-        await vaults.deploy_nested(world)
+    async with local_network() as world:
         yield world
-    finally:
-        for chain in chains.values():
-            await chain.stop()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ Nobody may receive such a token before the issuer lists him (USDY: unless the is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from typing import cast
 from aggregator.localnet.anvil import GENESIS_TIME
 from aggregator.localnet.deploy.shared import raw
 from aggregator.localnet.node import DEPLOYER
-from aggregator.localnet.world import Feed, Token, World
+from aggregator.localnet.world import Token, World
 
 CHAIN = 1
 DAY = 86_400
@@ -40,13 +40,16 @@ ACCRUAL_RANGE_DAYS = 365
 
 @dataclass(frozen=True, slots=True)
 class Fund:
-    """``feed``: description of the NAV feed, or "" when an oracle of the issuer gives the price."""
+    """``feed``: address of the NAV feed, whose rounds ``aggregator`` holds, or "" when an oracle of the issuer gives
+    the price. The feed is none of ``World.feeds``: nobody refreshes it, so it keeps its age."""
 
     symbol: str
     address: str
     decimals: int
-    feed: str
     oracle: str
+    feed: str = ""
+    aggregator: str = ""
+    feed_decimals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +146,11 @@ async def deploy(world: World) -> None:
         await chain.place(product.address, world.own("PermissionedToken"), types, arguments)
         world.add_token(Token(CHAIN, symbol, product.address, product.decimals))
         world.prices[symbol] = Decimal(product.price)
+        made = Fund(symbol, product.address, product.decimals, product.oracle)
         if product.feed:
-            await _deploy_feed(world, symbol, product)
-        world.record((CHAIN, symbol), Fund(symbol, product.address, product.decimals, product.feed, product.oracle))
+            aggregator = await _deploy_feed(world, product)
+            made = replace(made, feed=product.feed_address, aggregator=aggregator, feed_decimals=product.feed_decimals)
+        world.record((CHAIN, symbol), made)
         await issue(world, symbol, FIRST_HOLDER, raw(product.supply, product.decimals))
 
 
@@ -165,8 +170,8 @@ async def _deploy_issuer_oracles(world: World) -> None:
         await chain.send(DEPLOYER, ASSET_ORACLE, "setAssetSource(address,address)", usdy.address, ACCRUAL_ORACLE)
 
 
-async def _deploy_feed(world: World, symbol: str, product: _Product) -> None:
-    """An aggregator with the past business days' rounds behind a proxy at the feed's address."""
+async def _deploy_feed(world: World, product: _Product) -> str:
+    """A proxy at the feed's address before an aggregator with the past business days' rounds; returns the latter."""
     chain = world.chains[CHAIN]
     unit = 10**product.feed_decimals
     types = ["string", "uint8", "int192", "int192", "address"]
@@ -178,10 +183,7 @@ async def _deploy_feed(world: World, symbol: str, product: _Product) -> None:
     packed = [time << 192 | answer for time, answer in rounds]
     await chain.send(DEPLOYER, aggregator, "append(uint256[])", packed)
     await chain.place(product.feed_address, world.own("AggregatorProxy"), ["address[]", "address"], [[aggregator], DEPLOYER])
-    # a NAV says nothing over a weekend
-    world.feeds[CHAIN, product.feed] = Feed(
-        CHAIN, product.feed, symbol, (product.feed_address,), aggregator, product.feed_decimals, 4 * DAY
-    )
+    return aggregator
 
 
 def daily_rate(yearly_growth: Decimal) -> int:
@@ -227,13 +229,13 @@ async def publish_price(world: World, symbol: str, price: Decimal) -> None:
     """The fund's next price, wherever it is published. USDY's follows its announced rate and cannot be set."""
     chain, made = world.chains[CHAIN], fund(world, symbol)
     if made.feed:
-        await world.set_price(CHAIN, made.feed, price)
-        return
-    if symbol != "OUSG":
+        await chain.send(DEPLOYER, made.aggregator, "transmit(int192)", raw(price, made.feed_decimals))
+    elif symbol == "OUSG":
+        async with chain.block():
+            await chain.send(DEPLOYER, ASSET_ORACLE, "setAssetPrice(address,uint256)", made.address, raw(price, 18))
+            await chain.send(DEPLOYER, MANUAL_ORACLE, "setPrice(int256)", raw(price, 18))
+    else:
         raise ValueError(f"the price of {symbol} accrues by its announced rate")
-    async with chain.block():
-        await chain.send(DEPLOYER, ASSET_ORACLE, "setAssetPrice(address,uint256)", made.address, raw(price, 18))
-        await chain.send(DEPLOYER, MANUAL_ORACLE, "setPrice(int256)", raw(price, 18))
     world.prices[symbol] = price
 
 
