@@ -15,9 +15,9 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from eth_hash.auto import keccak
 
-from aggregator.chains.client import RpcAnswer, RpcCall
 from aggregator.chains.lens import LENS_ADDRESS, lens_code
 from aggregator.chains.lens.encoding import NotALensReply, Status, decode_reply, encode_program
+from aggregator.chains.rpc import BlockUnavailable, RpcAnswer, RpcCall
 from aggregator.model.errors import EndpointRefused
 from aggregator.model.identifiers import Address, ChainId, address_of_word, evm_reference
 from aggregator.model.outcome import Absent, Reason, Unknown, Value
@@ -29,7 +29,6 @@ OUTPUT_LIMIT_BYTES = 400_000
 EXPECTED_GAS = 40_000
 """of a call whose selector was never seen"""
 
-_GONE = re.compile(r"not canonical|header not found|block not found|unknown block|resource not found|orphan", re.IGNORECASE)
 _REVERT = re.compile(r"revert", re.IGNORECASE)
 _GAS = re.compile(r"out of gas|gas required exceeds|intrinsic gas|gas limit", re.IGNORECASE)
 
@@ -100,9 +99,9 @@ class Job(ABC):
             read.resolve(Unknown(Reason.ENDPOINT, reason))
 
     def block_gone(self, answer: RpcAnswer, place: Place) -> bool:
-        if isinstance(answer, EndpointRefused) and _GONE.search(answer.reason):
+        if isinstance(answer, BlockUnavailable):
             place.orphaned = True
-            self.fail(f"block {place.block.number} is no longer part of the chain")
+            self.fail(f"block {place.block.number} is no longer to be had: {answer.reason}")
             return True
         return False
 

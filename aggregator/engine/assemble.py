@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aggregator.model.composition import Composition, look_through
@@ -26,13 +26,14 @@ def assemble(
     owners: tuple[AccountId, ...],
     snapshots: tuple[Snapshot, ...],
     found: Sequence[Found],
-    registry: Mapping[AssetId, Token],
+    listed: Callable[[AssetId], Token | None],
     gaps: Iterable[Gap] = (),
     remarks: Iterable[Remark] = (),
 ) -> Portfolio:
     """One portfolio. Positions in receipt tokens that another adapter claims are dropped; legs are looked through.
 
-    `registry` gives tokens that holdings need not repeat. The order of `found` decides nothing but which of two equal compositions stays.
+    `listed` gives the registry's token of an asset, which holdings need not repeat. The order of
+    `found` decides nothing but which of two equal compositions stays.
     """
     compositions = merge_compositions(item.holdings for item in found)
     claimed_by: dict[AssetId, set[str]] = {}
@@ -59,7 +60,7 @@ def assemble(
         positions=tuple(sorted(positions, key=lambda p: (p.chain, p.protocol, p.market, p.owner, tuple(p.identifiers.values())))),
         gaps=tuple(sorted({*gaps, *(gap for item in found for gap in item.holdings.gaps)})),
         warnings=tuple(sorted({*remarks, *(remark for item in found for remark in item.holdings.remarks)})),
-        tokens={asset: registry.get(asset) or discovered.get(asset) or _unlisted(asset, positions, accounts) for asset in sorted(seen)},
+        tokens={asset: listed(asset) or discovered.get(asset) or _unlisted(asset, positions, accounts) for asset in sorted(seen)},
         compositions=compositions,
     )
 

@@ -102,11 +102,12 @@ def broken_laws(holdings: Holdings) -> list[str]:
     problems = [f"{leg.symbol}: negative amount" for leg in _legs(holdings) if leg.amount < 0 or leg.fees < 0]
     for account in holdings.margin_accounts:
         owes = any(leg.side.sign < 0 and leg.amount for leg in account.legs)
+        unknown = account.health_factor is None and not account.debt_free and account.liquidation_blocked is None
         if owes and account.debt_free:
             problems.append(f"{account.market}: owes and is called free of debt")
-        if account.health_factor is None and not account.debt_free and account.liquidatable is False and account.liquidation_blocked is None:
+        if unknown and account.liquidatable is False:
             problems.append(f"{account.market}: called safe without a health factor")
-        if account.health_factor is None and not account.debt_free and not holdings.gaps and account.liquidation_blocked is None:
+        if unknown and not holdings.gaps:
             problems.append(f"{account.market}: an unknown health that no gap names")
     claimed = holdings.claims & {leg.asset for account in holdings.margin_accounts for leg in account.legs}
     problems.extend(f"{asset}: claimed and counted at once" for asset in sorted(claimed))

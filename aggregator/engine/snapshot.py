@@ -1,0 +1,185 @@
+"""The way data walks once: owners → chains → adapters → one portfolio → prices. `aggregator.risk` judges what comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aggregator.chains.arguments import OwnerAddress, OwnerName, parse_block_pin, parse_owner, resolve_chain, rpc_overrides
+from aggregator.chains.configuration import load_chains
+from aggregator.chains.network import Network
+from aggregator.engine.assemble import assemble, merge_compositions
+from aggregator.engine.chain import ChainMemory, ChainReading, ChainRequest, read_chain
+from aggregator.model.errors import InputError
+from aggregator.model.identifiers import AccountId, Address, ChainId
+from aggregator.model.portfolio import Portfolio
+from aggregator.model.price import PriceBook, PriceSeries
+from aggregator.model.snapshot import Remark, Snapshot, SnapshotStatus
+from aggregator.prices.book import feed_remarks, price_book, price_remarks
+from aggregator.reading.catalogue import adapters
+from aggregator.reading.registry import registry
+
+Progress = Callable[[ChainId, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """What a person asks for, as written: see DESIGN's command line. `chains_file` None takes the shipped chains.yaml."""
+
+    owners: tuple[str, ...]
+    chains_file: Path | None = None
+    rpc: tuple[str, ...] = ()
+    """`CHAIN=URL` each; replaces that chain's endpoints"""
+    only_chains: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
+    """`CHAIN=N` each"""
+    discover: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What was read: the portfolio, its prices, the history of its risk factors, and what the reading cost."""
+
+    portfolio: Portfolio
+    prices: PriceBook
+    history: tuple[PriceSeries, ...]
+    requests: Mapping[ChainId, int]
+    """HTTP requests by chain"""
+    rounds: Mapping[ChainId, int]
+    """dependent rounds by chain, the head included"""
+
+
+@dataclass(slots=True)
+class EngineMemory:
+    """What outlives a snapshot, by chain; a long-running engine keeps one, a single command starts with an empty one."""
+
+    chains: dict[ChainId, ChainMemory] = field(default_factory=dict)
+
+    def of(self, chain: ChainId) -> ChainMemory:
+        return self.chains.setdefault(chain, ChainMemory())
+
+
+async def take(request: SnapshotRequest, progress: Progress | None = None) -> Picture:
+    """Read everything that the request asks for. InputError for what the request gets wrong; what chains do not tell is in the gaps."""
+    configuration = load_chains(request.chains_file)
+    async with Network(configuration, rpc_overrides=rpc_overrides(request.rpc, configuration)) as network:
+        return await Engine(network).take(request, progress)
+
+
+class Engine:
+    """Takes snapshots over one network, and remembers structure between them."""
+
+    def __init__(self, network: Network, memory: EngineMemory | None = None) -> None:
+        self.network = network
+        self.memory = memory if memory is not None else EngineMemory()
+
+    async def take(self, request: SnapshotRequest, progress: Progress | None = None) -> Picture:
+        """One snapshot; see the module's `take`."""
+        configuration = self.network.configuration
+        report = progress if progress is not None else _silent
+        if not request.owners:
+            raise InputError("no owner given; expected 0x and 40 hex digits, CHAIN:0x…, or a name such as example.eth")
+        only = tuple(dict.fromkeys(resolve_chain(text, configuration) for text in request.only_chains))
+        chains = only or tuple(configuration.chains)
+        pins = dict(parse_block_pin(text, configuration) for text in request.blocks)
+        if unread := [chain for chain in pins if chain not in chains]:
+            raise InputError(f"--block names {unread[0]}, which is not read")
+        written = [parse_owner(text, configuration) for text in request.owners]
+        owners = await self._resolve(written)
+        by_chain = _owners_by_chain(owners, chains)
+        before = {chain: self.network.client(chain).requests for chain in by_chain}
+        readings = await asyncio.gather(
+            *(
+                read_chain(
+                    self.network.client(chain),
+                    ChainRequest(addresses, adapters(), pins.get(chain), request.discover),
+                    self.memory.of(chain),
+                    report,
+                )
+                for chain, addresses in by_chain.items()
+            )
+        )
+        requests = {chain: self.network.client(chain).requests - before[chain] for chain in by_chain}
+        return picture(tuple(_account(owner, tuple(by_chain)) for owner in owners), readings, requests)
+
+    async def _resolve(
+        self, written: Iterable[OwnerAddress | OwnerName], pins: Mapping[ChainId, int], report: Progress
+    ) -> list[OwnerAddress]:
+        resolved: list[OwnerAddress] = []
+        for owner in written:
+            if isinstance(owner, OwnerName):
+                from aggregator.chains.ens import resolve_name
+
+                address = await resolve_name(self.network, owner.name)
+                owner = OwnerAddress(address, owner.chain)
+            if owner not in resolved:
+                resolved.append(owner)
+        return resolved
+
+
+def picture(owners: tuple[AccountId, ...], readings: Iterable[ChainReading], requests: Mapping[ChainId, int]) -> Picture:
+    """Put the chains' readings together and price them. Pure."""
+    readings = tuple(readings)
+    found = [item for reading in readings for item in reading.found]
+    feeds = [reading.feeds for reading in readings if reading.feeds is not None]
+    portfolio = assemble(
+        owners,
+        tuple(reading.snapshot for reading in readings),
+        found,
+        registry().token,
+        (gap for reading in readings for gap in (*reading.gaps, *(reading.feeds.gaps if reading.feeds is not None else ()))),
+        (remark for reading in readings for remark in (*reading.remarks, *_staleness(reading.snapshot))),
+    )
+    compositions = merge_compositions(item.holdings for item in found)
+    book = price_book(portfolio.tokens.values(), feeds, compositions.values(), [quote for item in found for quote in item.holdings.quotes])
+    remarks = [*price_remarks(book), *(remark for answers in feeds for remark in feed_remarks(answers, portfolio.tokens.values()))]
+    return Picture(
+        portfolio=_with_remarks(portfolio, remarks),
+        prices=book,
+        history=_longest(series for reading in readings for series in reading.history),
+        requests=dict(requests),
+        rounds={reading.snapshot.chain: reading.rounds for reading in readings},
+    )
+
+
+def _longest(series: Iterable[PriceSeries]) -> tuple[PriceSeries, ...]:
+    """Of each factor the series with the most points; the chain read first wins a tie."""
+    best: dict[str, PriceSeries] = {}
+    for one in series:
+        if one.factor not in best or len(one.prices) > len(best[one.factor].prices):
+            best[one.factor] = one
+    return tuple(best[factor] for factor in sorted(best))
+
+
+def _owners_by_chain(owners: Iterable[OwnerAddress], chains: tuple[ChainId, ...]) -> dict[ChainId, tuple[Address, ...]]:
+    by_chain: dict[ChainId, list[Address]] = {}
+    for owner in owners:
+        accounts = owner.accounts(chains)
+        if not accounts:
+            raise InputError(f"{owner.chain}:{owner.address} is on a chain that --chain leaves out")
+        for account in accounts:
+            known = by_chain.setdefault(account.chain, [])
+            if account.address not in known:
+                known.append(account.address)
+    return {chain: tuple(by_chain[chain]) for chain in chains if chain in by_chain}
+
+
+def _account(owner: OwnerAddress, chains: tuple[ChainId, ...]) -> AccountId:
+    """How an owner is named in the picture: on its own chain, or on the first that was read."""
+    return AccountId(owner.chain if owner.chain is not None else chains[0], owner.address)
+
+
+def _staleness(snapshot: Snapshot) -> tuple[Remark, ...]:
+    if snapshot.status is SnapshotStatus.STALE:
+        return (Remark("head-stale", f"{snapshot.chain}: {snapshot.detail}"),)
+    return ()
+
+
+def _with_remarks(portfolio: Portfolio, remarks: Iterable[Remark]) -> Portfolio:
+    return replace(portfolio, warnings=tuple(sorted({*portfolio.warnings, *remarks})))
+
+
+def _silent(_: ChainId, __: str) -> None:
+    """No progress is wanted."""
