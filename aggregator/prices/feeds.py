@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from aggregator.model.errors import ConfigurationError
 from aggregator.model.identifiers import Address, ChainId, checksum
-from aggregator.reading.manifest import Caip2, Data, QuotedAddress, load_data
+from aggregator.reading.data import Caip2, Data, QuotedAddress, load_data
 
 DATA_FOLDER = Path(__file__).with_name("feeds")
 
@@ -22,7 +22,7 @@ USD = "USD"
 
 
 def _fraction(value: Any) -> Decimal:
-    if not isinstance(value, str):
+    if not isinstance(value, str | Decimal):
         raise ValueError('a decimal in quotes, such as "0.005"')
     try:
         number = Decimal(value)

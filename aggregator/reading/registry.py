@@ -18,7 +18,7 @@ from aggregator.model.errors import ConfigurationError, InputError
 from aggregator.model.identifiers import Address, AssetId, ChainId, asset_address, asset_chain, erc20
 from aggregator.model.identifiers import native as native_asset
 from aggregator.model.token import Token, TokenKind
-from aggregator.reading.manifest import Caip2, Data, QuotedAddress, load_data
+from aggregator.reading.data import Caip2, Data, QuotedAddress, load_data
 
 DATA_FOLDER = Path(__file__).with_name("registry_data")
 
