@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aggregator.model.identifiers import Address, AssetId, erc20
-from aggregator.model.outcome import Outcome, Value
+from aggregator.model.outcome import Outcome, Unknown, Value
 from aggregator.model.position import Component, Leg, Side
 from aggregator.model.snapshot import Gap, Remark
 from aggregator.model.token import Token, TokenKind
 from aggregator.reading.abi import Function
 from aggregator.reading.adapter import Adapter, Scope
-from aggregator.reading.reads import DEFAULT_GAS, Read, Word
+from aggregator.reading.reads import DEFAULT_GAS, Read, Word, why
 from aggregator.reading.text import clean_text
 
 BALANCE_OF = Function("balanceOf(address)(uint256)")
@@ -28,23 +28,26 @@ MAXIMUM_DECIMALS = 77
 
 @dataclass(frozen=True, slots=True)
 class TokenReads:
-    """Decimals and symbol of a token under way."""
+    """Decimals and symbol of a token under way; a token that the registry lists is not asked for its symbol."""
 
     decimals: Read[Any]
-    symbol: Read[Any]
+    symbol: Read[Any] | None
 
     @classmethod
     def ask(cls, scope: Scope, token: Address | Word, *, when: Word | None = None, gas: int = DEFAULT_GAS) -> TokenReads:
         """Ask in this round; `token` may be a word of another answer."""
         reads = scope.reads
-        return cls(
-            reads.call(token, DECIMALS, when=when, gas=gas),
-            reads.call(token, SYMBOL, when=when, gas=gas, limit=SYMBOL_LIMIT),
-        )
+        decimals = reads.call(token, DECIMALS, when=when, gas=gas)
+        if not isinstance(token, Word) and token in scope.tokens:
+            return cls(decimals, None)
+        return cls(decimals, reads.call(token, SYMBOL, when=when, gas=gas, limit=SYMBOL_LIMIT))
 
-    async def token(self, scope: Scope, address: Address, *, kind: TokenKind = TokenKind.UNKNOWN, factor: str = "") -> Token:
+    async def token(
+        self, scope: Scope, address: Address, *, kind: TokenKind = TokenKind.UNKNOWN, factor: str = "", source: str = "discovered"
+    ) -> Token:
         """The token at `address`; see `described`."""
-        return described(scope, address, await self.decimals, await self.symbol, kind=kind, factor=factor)
+        symbol = await self.symbol if self.symbol is not None else None
+        return described(scope, address, await self.decimals, symbol, kind=kind, factor=factor, source=source)
 
 
 def described(
@@ -117,6 +120,23 @@ class Missing:
 def _listing(whats: list[str], shown: int) -> str:
     rest = len(whats) - shown
     return ", ".join(whats[:shown]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def ask_balances(scope: Scope, token: Address) -> dict[Address, Read[Any]]:
+    """Balances of all owners, asked in this round."""
+    return {owner: scope.reads.call(token, BALANCE_OF, owner) for owner in scope.owners}
+
+
+async def held(balances: dict[Address, Read[Any]], token: Token, missing: Missing) -> list[tuple[Address, int]]:
+    """Owners with a balance, and how much; what could not be read is noted."""
+    found = []
+    for owner, read in balances.items():
+        outcome = await read
+        if isinstance(outcome, Unknown):
+            missing.note(f"{token.symbol} balance of {owner}", why(outcome))
+        elif isinstance(outcome, Value) and outcome.value:
+            found.append((owner, outcome.value))
+    return found
 
 
 def unlisted(scope: Scope, tokens: Iterable[Token]) -> tuple[Token, ...]:

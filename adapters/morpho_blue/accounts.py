@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from adapters.erc20 import Missing, described, idle_leg
+from adapters.erc20 import Missing, idle_leg
 from adapters.morpho_blue import maths
 from adapters.morpho_blue.maths import MarketState, Stuck
 from adapters.morpho_blue.surface import MarketReads, RawPosition
@@ -49,7 +49,6 @@ async def settle(scope: Scope, market: bytes, reads: MarketReads, missing: Missi
     name = "0x" + market.hex()
     params, totals = await reads.params, await reads.totals
     price, rate = await reads.price, await reads.rate
-    tokens = await reads.loan.decimals, await reads.loan.symbol, await reads.collateral.decimals, await reads.collateral.symbol
     for outcome in (params, totals):
         if not isinstance(outcome, Value):
             missing.note(f"market {name}", why(outcome))
@@ -67,10 +66,10 @@ async def settle(scope: Scope, market: bytes, reads: MarketReads, missing: Missi
         except Stuck as stuck:
             missing.note(f"market {name}: its interest", str(stuck))
             return None
-    collateral = described(scope, collateral_token, tokens[2], tokens[3]) if collateral_token != ZERO_ADDRESS else None
+    collateral = await reads.collateral.token(scope, collateral_token) if collateral_token != ZERO_ADDRESS else None
     return Market(
         id=name,
-        loan=described(scope, loan_token, tokens[0], tokens[1]),
+        loan=await reads.loan.token(scope, loan_token),
         collateral=collateral,
         lltv=lltv,
         state=state,

@@ -1,0 +1,1 @@
+"""Lido: stETH, wstETH on every chain, and the withdrawal queue."""
