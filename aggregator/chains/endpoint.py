@@ -71,6 +71,8 @@ class Endpoint:
         self._maximum_bytes = configuration.maximum_request_bytes
         self._identifiers = count(1)
         self._verified = False
+        self._single_calls_served = False
+        """known once a batch was refused as a whole without a reason: then it was for being a batch"""
 
     def __repr__(self) -> str:
         return f"Endpoint({self.chain}, {self.shown})"
@@ -117,7 +119,7 @@ class Endpoint:
 
     async def _exchange(self, items: Sequence[Item], cuts: _Cuts) -> list[RpcAnswer]:
         """Answers to any number of items, in chunks that the known limits allow, all under way at once."""
-        chunks = list(self._chunks(items))
+        chunks = list(self._chunks(items)) if items else []
         if len(chunks) == 1:
             return await self._send(chunks[0], cuts)
         return [answer for part in await _together([self._send(chunk, cuts) for chunk in chunks]) for answer in part]
@@ -169,16 +171,16 @@ class Endpoint:
                 return [refusal]
             if alone:
                 raise AccessDenied(refusal.code, refusal.reason, refusal.data) from None
-            return await self._split(items, 1, cuts, trial=True)
+            answers = [] if self._single_calls_served else await self._send(items[:1], cuts, trial=True)
+            self._single_calls_served = True
+            self._maximum_batch = min(self._maximum_batch, first)
+            return answers + await self._split(items[len(answers) :], first, cuts)
         return await self._split(items, first, cuts)
 
-    async def _split(self, items: Sequence[Item], first: int, cuts: _Cuts, *, trial: bool = False) -> list[RpcAnswer]:
+    async def _split(self, items: Sequence[Item], first: int, cuts: _Cuts) -> list[RpcAnswer]:
         """The first part alone, which lowers the limits until they are right, then the rest within them."""
         first = min(first, len(next(self._chunks(items))))
-        answers = await self._send(items[:first], cuts, trial=trial)
-        if trial:
-            self._maximum_batch = min(self._maximum_batch, len(items) // 2)
-        return answers + await self._exchange(items[first:], cuts)
+        return await self._send(items[:first], cuts) + await self._exchange(items[first:], cuts)
 
     async def _without_large_answers(self, items: Sequence[Item], answers: list[RpcAnswer], cuts: _Cuts) -> list[RpcAnswer]:
         """Ask again, in a smaller request, for answers that found no more room in this one."""

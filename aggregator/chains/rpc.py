@@ -162,7 +162,8 @@ def match_answers(parsed: object, identifiers: Sequence[int]) -> list[RpcAnswer]
             raise EndpointInvalid("an answer with an id that was not asked for")
     if refused is not None or waiting:
         # Some nodes refuse a batch with one error object in an array, under the first call's id or none.
-        refused = refused or next((answer for answer in answers.values() if isinstance(answer, BatchRefused)), None)
+        only = next(iter(answers.values())) if len(answers) == 1 else None
+        refused = refused or (only if isinstance(only, EndpointRefused) else None)
         raise refused or EndpointInvalid(f"{len(waiting)} of {len(identifiers)} answers are missing")
     for kind in (BatchRefused, AccessDenied):
         refusals = [answer for answer in answers.values() if isinstance(answer, kind)]
