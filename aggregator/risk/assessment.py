@@ -1,0 +1,223 @@
+"""`assess`: from a portfolio, prices and price histories to one assessment. The only way in for other rooms.
+
+Figures that coverage does not support are None; which ones is said in `coverage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+
+from aggregator.model.portfolio import Portfolio
+from aggregator.model.position import MarginAccount, Side
+from aggregator.model.price import PriceBook, PriceQuality, PriceSeries
+from aggregator.model.snapshot import Gap, Remark
+from aggregator.risk.claims import Claim, claims, shadow_health
+from aggregator.risk.comparison import Comparison, compare
+from aggregator.risk.correlation import correlations
+from aggregator.risk.coverage import Coverage, coverage
+from aggregator.risk.exposure import Exposures, Key, expose
+from aggregator.risk.haircuts import Haircut, HaircutModel
+from aggregator.risk.liquidation import LiquidationPrice, Trigger, liquidation_prices, triggers
+from aggregator.risk.policy import DEFAULT, MODEL_VERSION, SCORE_VERSION, Policy
+from aggregator.risk.probability import LiquidationProbability, probabilities
+from aggregator.risk.requirement import Requirement, requirement
+from aggregator.risk.scenarios import scenario_set
+from aggregator.risk.score import score
+from aggregator.risk.transfer import trapped_collateral
+from aggregator.risk.valuation import EXACT, LegValue, PositionValue, Valuation, total, value_portfolio
+from aggregator.risk.volatility import Volatility, VolatilitySource, by_factor, volatilities
+
+
+@dataclass(frozen=True, slots=True)
+class LegAssessment:
+    """A leg's value and haircut; the haircut is None for what is owed and for what has no value."""
+
+    value: LegValue
+    haircut: Haircut | None
+
+
+@dataclass(frozen=True, slots=True)
+class PositionAssessment:
+    """Legs in the order of the position's."""
+
+    legs: tuple[LegAssessment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountAssessment:
+    """What is known of one margin account beyond what its protocol says. USD decimals; None where a value is missing."""
+
+    positions: tuple[PositionAssessment, ...]
+    collateral_usd: Decimal
+    """a lower bound where some collateral has no value"""
+    debt_usd: Decimal | None
+    shadow_health: Decimal | None
+    prices: tuple[LiquidationPrice, ...]
+    trigger: Trigger | None
+    probability: Mapping[str, float] | None
+    """of being liquidated by horizon; None where a debt's value is not known; zero without debt"""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Everything the model says of a portfolio. `accounts` and `positions` follow the portfolio's order."""
+
+    accounts: tuple[AccountAssessment, ...]
+    positions: tuple[PositionAssessment, ...]
+    collateral_usd: Decimal
+    collateral_after_haircuts_usd: Decimal
+    debt_usd: Decimal | None
+    equity_usd: Decimal | None
+    requirement: Requirement | None
+    trapped_collateral_usd: float | None
+    margin_ratio: Decimal | None
+    """equity / requirement; None without a requirement"""
+    score: float | None
+    probability: LiquidationProbability | None
+    order: tuple[Trigger, ...]
+    """indebted accounts whose values are known, the first to be liquidated in a common fall first"""
+    comparison: Comparison | None
+    volatilities: Mapping[str, Volatility]
+    coverage: Coverage
+    missing: tuple[Gap, ...]
+    warnings: tuple[Remark, ...]
+    model: str = MODEL_VERSION
+    score_version: str = SCORE_VERSION
+
+
+def assess(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeries], policy: Policy = DEFAULT) -> Assessment:
+    """Assess a portfolio. Pure: the same inputs give the same figures, in whatever order positions and histories come."""
+    valuation = value_portfolio(portfolio, prices)
+    covered = coverage(portfolio, valuation, policy)
+    exposures = expose(portfolio, valuation)
+    series = by_factor(history)
+    moving = volatilities(exposures.factors, exposures.classes, series)
+    correlation = correlations(exposures.factors, exposures.classes, series)
+    scenarios = scenario_set(exposures, moving, correlation, policy)
+    haircuts = HaircutModel(exposures, moving, policy)
+    owed = claims(portfolio, valuation.accounts, exposures)
+    order = triggers(owed, exposures)
+    breached = frozenset(number for number, account in enumerate(portfolio.margin_accounts) if account.liquidatable)
+    chances = probabilities(owed, breached, exposures, moving, correlation, policy)
+
+    accounts = tuple(
+        _account(number, account, valuation, exposures, haircuts, owed, order, chances)
+        for number, account in enumerate(portfolio.margin_accounts)
+    )
+    positions = tuple(_position((None, number), position, exposures, haircuts) for number, position in enumerate(valuation.positions))
+    collateral, debt = _totals(valuation)
+    needed = requirement(portfolio, exposures, scenarios, policy) if covered.debt_known else None
+    equity = _difference(collateral, debt) if covered.debt_known else None
+    scored = covered.debt_read and all(one.probability is not None for one in accounts)
+    return Assessment(
+        accounts=accounts,
+        positions=positions,
+        collateral_usd=collateral,
+        collateral_after_haircuts_usd=_after_haircuts(accounts, positions),
+        debt_usd=debt if covered.debt_known else None,
+        equity_usd=equity,
+        requirement=needed,
+        trapped_collateral_usd=trapped_collateral(exposures, policy.transfer_lag_hours) if covered.debt_known else None,
+        margin_ratio=margin_ratio(equity, needed),
+        score=score(chances.any_account["1d"]) if scored else None,
+        probability=chances if scored else None,
+        order=order,
+        comparison=compare(portfolio, exposures, order, equity, needed) if needed is not None else None,
+        volatilities=moving,
+        coverage=covered,
+        missing=covered.missing,
+        warnings=tuple(sorted({*covered.warnings, *_price_remarks(portfolio, prices), *_volatility_remarks(moving), *_unscored(scored)})),
+    )
+
+
+def margin_ratio(equity: Decimal | None, needed: Requirement | None) -> Decimal | None:
+    """equity / requirement, None where either is not known or nothing is required (below a millionth of a dollar)."""
+    if equity is None or needed is None or needed.transfer_aware < 1e-6:
+        return None
+    with localcontext(EXACT):
+        return equity / Decimal(needed.transfer_aware)
+
+
+def _account(
+    number: int,
+    account: MarginAccount,
+    valuation: Valuation,
+    exposures: Exposures,
+    haircuts: HaircutModel,
+    owed: Mapping[int, Claim],
+    order: Sequence[Trigger],
+    chances: LiquidationProbability,
+) -> AccountAssessment:
+    values = valuation.accounts[number]
+    legs = [leg for position in values for leg in position.legs]
+    debts = [leg.value for leg in legs if leg.leg.side is Side.DEBT]
+    own = owed.get(number)
+    nothing_owed = account.debt_free or (account.health_factor is not None and not any(leg.leg.side is Side.DEBT for leg in legs))
+    return AccountAssessment(
+        tuple(_position((number, p), position, exposures, haircuts) for p, position in enumerate(values)),
+        total(leg.value for leg in legs if leg.leg.side in (Side.COLLATERAL, Side.IDLE)),
+        total(debts) if None not in debts else None,
+        shadow_health(account, values),
+        liquidation_prices(own, exposures) if own is not None else (),
+        next((trigger for trigger in order if trigger.account == number), None),
+        chances.accounts[number] if own is not None else dict.fromkeys(chances.any_account, 0.0) if nothing_owed else None,
+    )
+
+
+def _position(where: tuple[int | None, int], position: PositionValue, exposures: Exposures, haircuts: HaircutModel) -> PositionAssessment:
+    def leg(index: int, value: LegValue) -> LegAssessment:
+        key: Key = (*where, index)
+        if value.value is None or value.leg.side not in (Side.COLLATERAL, Side.IDLE):
+            return LegAssessment(value, None)
+        return LegAssessment(value, haircuts.haircut(exposures.leg_shapes[key], value.age_seconds))
+
+    return PositionAssessment(tuple(leg(index, value) for index, value in enumerate(position.legs)))
+
+
+def _totals(valuation: Valuation) -> tuple[Decimal, Decimal]:
+    positions = [position for account in valuation.accounts for position in account] + list(valuation.positions)
+    legs = [leg for position in positions for leg in position.legs]
+    return (
+        total(leg.value for leg in legs if leg.leg.side in (Side.COLLATERAL, Side.IDLE)),
+        total(leg.value for leg in legs if leg.leg.side is Side.DEBT),
+    )
+
+
+def _difference(owned: Decimal, owed: Decimal) -> Decimal:
+    with localcontext(EXACT):
+        return owned - owed
+
+
+def _after_haircuts(accounts: Sequence[AccountAssessment], positions: Sequence[PositionAssessment]) -> Decimal:
+    everything = [position for account in accounts for position in account.positions] + list(positions)
+    with localcontext(EXACT):
+        return sum(
+            (
+                leg.value.value * (1 - Decimal(leg.haircut.total))
+                for position in everything
+                for leg in position.legs
+                if leg.value.value is not None and leg.haircut is not None
+            ),
+            Decimal(0),
+        )
+
+
+def _price_remarks(portfolio: Portfolio, prices: PriceBook) -> set[Remark]:
+    return {
+        Remark("price-stale", f"{token.symbol} ({asset}): {price.detail or f'{price.age_seconds} s old'}")
+        for asset, token in portfolio.tokens.items()
+        if (price := prices.get(asset)) is not None and price.quality is PriceQuality.STALE
+    }
+
+
+def _volatility_remarks(moving: Mapping[str, Volatility]) -> set[Remark]:
+    assumed = sorted(name for name, one in moving.items() if one.source is VolatilitySource.CLASS and one.factor_class.volatile)
+    if not assumed:
+        return set()
+    return {Remark("volatility-assumed", f"no usable price history of {', '.join(assumed)}: the class's long-run volatility stands in")}
+
+
+def _unscored(scored: bool) -> set[Remark]:
+    return set() if scored else {Remark("score-withheld", "coverage is too low for a liquidation probability and a score")}

@@ -1,0 +1,129 @@
+"""A margin account as its protocol judges it: counted collateral against debt, and how both follow the market.
+
+Values are the protocol's own oracle values where every leg has one, in whatever unit the protocol counts (health is a ratio, so the
+unit cancels), else market values. Health is Σ threshold·collateral / Σ debt; the account is liquidatable below 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+
+import numpy as np
+
+from aggregator.model.identifiers import AssetId
+from aggregator.model.portfolio import Portfolio
+from aggregator.model.position import Leg, MarginAccount, Side
+from aggregator.risk.exposure import Exposures, Key
+from aggregator.risk.shapes import Array, Shape, multiplier
+from aggregator.risk.valuation import EXACT, LegValue, PositionValue
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One leg's part: `signed` is threshold·value for counted collateral, −value for debt, exact."""
+
+    key: Key
+    asset: AssetId
+    symbol: str
+    signed: Decimal
+    price: Decimal | None
+    """USD price of one whole token that the protocol's oracle states, else the market's"""
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An indebted account's terms; `oracle` tells whether they are the protocol's own values."""
+
+    account: int
+    terms: tuple[Term, ...]
+    oracle: bool
+
+    @property
+    def cushion(self) -> Decimal:
+        """Σ of the terms: below 0 is liquidatable."""
+        with localcontext(EXACT):
+            return sum((term.signed for term in self.terms), Decimal(0))
+
+    def cushions(self, lots: Array) -> Array:
+        """The same after moves of the lots, shape (…, lots) → (…), as floats."""
+        result = np.zeros(lots.shape[:-1])
+        for term in self.terms:
+            result += float(term.signed) * multiplier(term.shape, lots)
+        return result
+
+    @property
+    def debt(self) -> Decimal:
+        with localcontext(EXACT):
+            return -sum((term.signed for term in self.terms if term.signed < 0), Decimal(0))
+
+
+def claim(number: int, account: MarginAccount, values: tuple[PositionValue, ...], exposures: Exposures) -> Claim | None:
+    """Claim of a margin account; None where it owes nothing or where a debt has neither an oracle value nor a market value."""
+    legs = [
+        ((number, p, n), leg)
+        for p, position in enumerate(values)
+        for n, leg in enumerate(position.legs)
+        if leg.leg.amount > 0 and _counts(leg.leg)
+    ]
+    if not any(leg.leg.side is Side.DEBT for _, leg in legs):
+        return None
+    oracle = all(leg.leg.terms is not None and leg.leg.terms.oracle_value is not None for _, leg in legs)
+    terms = []
+    for key, leg in legs:
+        signed = _signed(leg, oracle)
+        if signed is None:
+            if leg.leg.side is Side.DEBT:
+                return None
+            continue  # collateral of unknown value counts nothing
+        terms.append(Term(key, leg.leg.asset, leg.leg.symbol, signed, _price(leg), exposures.leg_shapes[key]))
+    result = Claim(number, tuple(terms), oracle)
+    return result if result.debt > 0 else None
+
+
+def claims(portfolio: Portfolio, values: tuple[tuple[PositionValue, ...], ...], exposures: Exposures) -> Mapping[int, Claim]:
+    """Claims of all accounts that have one."""
+    found = ((number, claim(number, account, values[number], exposures)) for number, account in enumerate(portfolio.margin_accounts))
+    return {number: one for number, one in found if one is not None}
+
+
+def shadow_health(account: MarginAccount, values: tuple[PositionValue, ...]) -> Decimal | None:
+    """Health at market or look-through prices, unpriced collateral counting nothing; None without debt or where a debt has no value."""
+    counted, debt = Decimal(0), Decimal(0)
+    with localcontext(EXACT):
+        for position in values:
+            for leg in position.legs:
+                if leg.leg.amount == 0 or not _counts(leg.leg):
+                    continue
+                signed = _signed(leg, oracle=False)
+                if leg.leg.side is Side.DEBT:
+                    if signed is None:
+                        return None
+                    debt -= signed
+                elif signed is not None:
+                    counted += signed
+        return counted / debt if debt > 0 else None
+
+
+def _counts(leg: Leg) -> bool:
+    if leg.side is Side.DEBT:
+        return True
+    return leg.side is Side.COLLATERAL and leg.terms is not None and leg.terms.liquidation_threshold > 0
+
+
+def _signed(leg: LegValue, oracle: bool) -> Decimal | None:
+    terms = leg.leg.terms
+    value = terms.oracle_value if oracle and terms is not None else leg.value
+    if value is None:
+        return None
+    if leg.leg.side is Side.DEBT:
+        return -value
+    with localcontext(EXACT):
+        return value * (terms.liquidation_threshold if terms is not None else Decimal(0))
+
+
+def _price(leg: LegValue) -> Decimal | None:
+    terms = leg.leg.terms
+    return terms.oracle_price_usd if terms is not None and terms.oracle_price_usd is not None else leg.price

@@ -1,0 +1,91 @@
+"""What is missing, and which figures stand without it.
+
+One rule: **missing can only make a portfolio look worse.** An asset that cannot be read or priced counts nothing, so every figure stays,
+as a lower bound of what is owned. A debt that cannot be read or priced would make the portfolio look better, so every figure it enters
+is withheld. What could hide a debt: a chain that was not reached, a gap in a protocol where one can owe, an account whose health was
+not read, a debt leg without a believed price.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aggregator.model.portfolio import Portfolio
+from aggregator.model.position import Side
+from aggregator.model.snapshot import Gap, Remark, SnapshotStatus
+from aggregator.risk.policy import Policy
+from aggregator.risk.valuation import LegValue, PositionValue, Valuation
+
+EVERY_PROTOCOL = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is missing (sorted), what else there is to say, and whether a debt could be among it."""
+
+    missing: tuple[Gap, ...]
+    warnings: tuple[Remark, ...]
+    debt_read: bool
+    """every debt was read, though perhaps not valued in USD"""
+    debt_known: bool
+    """every debt was read and has a USD value"""
+    nothing_read: bool
+    """no chain was reached at all"""
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing
+
+
+def coverage(portfolio: Portfolio, valuation: Valuation, policy: Policy) -> Coverage:
+    """Coverage of a portfolio: its own gaps, chains not reached, legs without a value."""
+    gaps = set(portfolio.gaps)
+    warnings = set(portfolio.warnings)
+    unreachable = [snapshot for snapshot in portfolio.snapshots if snapshot.status is SnapshotStatus.UNREACHABLE]
+    named = {gap.chain for gap in gaps if gap.protocol == EVERY_PROTOCOL}
+    gaps.update(
+        Gap(snapshot.chain, EVERY_PROTOCOL, "everything on this chain", snapshot.detail or "the chain could not be reached")
+        for snapshot in unreachable
+        if snapshot.chain not in named
+    )
+    warnings.update(
+        Remark("chain-stale", f"{snapshot.chain}: {snapshot.detail or 'its newest block is old'}")
+        for snapshot in portfolio.snapshots
+        if snapshot.status is SnapshotStatus.STALE
+    )
+    unread_accounts = [account for account in portfolio.margin_accounts if account.health_factor is None and not account.debt_free]
+    for account in unread_accounts:
+        if not any(gap.chain == account.chain and gap.protocol == account.protocol for gap in gaps):
+            gaps.add(Gap(account.chain, account.protocol, f"health of {account.owner} in {account.market}", "it could not be read"))
+    hiding = {gap for gap in gaps if gap.protocol not in policy.debt_free_protocols}
+    valueless = _valueless(valuation)
+    debts = [leg for _, leg in valueless if leg.leg.side in (Side.DEBT, Side.SHORT)]
+    if unreachable:
+        names = ", ".join(sorted(snapshot.chain for snapshot in unreachable))
+        warnings.add(Remark("chain-unreachable", f"{names}: a debt there could not be seen, so figures that need it are withheld"))
+    if any(gap.protocol != EVERY_PROTOCOL for gap in hiding):
+        warnings.add(Remark("debt-unknown", "a debt may exist that could not be read, so figures that need it are withheld"))
+    if debts:
+        warnings.add(Remark("debt-unpriced", "a debt has no believed price, so figures that need it are withheld"))
+    if len(valueless) > len(debts):
+        count = len(valueless) - len(debts)
+        warnings.add(Remark("assets-unpriced", f"{count} held amounts have no believed price and count nothing: figures are lower bounds"))
+    if gaps:
+        warnings.add(Remark("assets-unknown", "something owned may not have been read: what is owned is a lower bound"))
+    gaps.update(
+        Gap(position.position.chain, position.position.protocol, f"price of {leg.leg.symbol} ({leg.leg.asset})", leg.why)
+        for position, leg in valueless
+    )
+    debt_read = not hiding
+    return Coverage(
+        tuple(sorted(gaps)),
+        tuple(sorted(warnings)),
+        debt_read,
+        debt_read and not debts,
+        bool(portfolio.snapshots) and len(unreachable) == len(portfolio.snapshots),
+    )
+
+
+def _valueless(valuation: Valuation) -> list[tuple[PositionValue, LegValue]]:
+    positions = [position for account in valuation.accounts for position in account] + list(valuation.positions)
+    return [(position, leg) for position in positions for leg in position.legs if leg.value is None]

@@ -1,0 +1,279 @@
+"""From positions to signed exposures: legs looked through to lots, margin accounts and free holdings as groups.
+
+A *group* is what can lose by itself: one margin account, or everything free on one chain. A *holding* is one value in a group that
+moves with one shape: a leg, or the principal of a concentrated position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aggregator.model.identifiers import AssetId, ChainId
+from aggregator.model.portfolio import Portfolio
+from aggregator.model.position import Position, Side
+from aggregator.model.token import Token, TokenKind
+from aggregator.risk.classes import WRAPPER_HAIRCUTS, BasisClass, FactorClass, basis_class, factor_class
+from aggregator.risk.shapes import Linear, Pair, Range, Shape, blend, delta_weights
+from aggregator.risk.valuation import ComponentValue, LegValue, PositionValue, Valuation
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lot:
+    """A factor behind the discounts of the wrappers on the way to it, as `class:symbol`."""
+
+    factor: str
+    bases: tuple[str, ...] = ()
+    structure: float = 0.0
+    """share taken off for the contracts, bridges and issuers on the way"""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A value that moves with one shape. USD floats ≥ 0; the side gives the sign."""
+
+    group: int
+    side: Side
+    value: float
+    low: float
+    high: float
+    shape: Shape
+    redeemable: float
+    """share of it that can be withdrawn now"""
+    age_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One margin account (`account` is its index in the portfolio) or the free holdings of a chain (None)."""
+
+    chain: ChainId
+    account: int | None
+    indebted: bool
+    """owes something, so that it can be liquidated and cannot simply be emptied"""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposures:
+    """All priced holdings with the lots, factors and discounts they move with. All tuples in sorted order of names."""
+
+    groups: tuple[Group, ...]
+    holdings: tuple[Holding, ...]
+    lots: tuple[Lot, ...]
+    factors: tuple[str, ...]
+    bases: tuple[str, ...]
+    classes: Mapping[str, FactorClass]
+    leg_shapes: Mapping[tuple[int | None, int, int], Shape] = field(default_factory=dict)
+    """shape by (margin account or None, position, leg): of every leg in a margin account, and of every other one with a value"""
+    leg_values: Mapping[tuple[int | None, int, int], float] = field(default_factory=dict)
+    """USD value of the legs that have one"""
+
+    def delta(self, group: int | None = None) -> dict[str, float]:
+        """Signed first-order USD exposure by factor, of one group or of all."""
+        result: dict[str, float] = {}
+        for holding in self.holdings:
+            if group is None or holding.group == group:
+                for lot, weight in delta_weights(holding.shape).items():
+                    factor = self.lots[lot].factor
+                    result[factor] = result.get(factor, 0.0) + holding.side.sign * holding.value * weight
+        return result
+
+    def gross(self) -> dict[str, float]:
+        """Σ |exposure| by factor, before any netting."""
+        result = dict.fromkeys(self.factors, 0.0)
+        for holding in self.holdings:
+            for lot, weight in delta_weights(holding.shape).items():
+                result[self.lots[lot].factor] += holding.value * abs(weight)
+        return result
+
+    def held(self) -> dict[str, float]:
+        """USD owned by factor, all groups together: what would have to be sold."""
+        result = dict.fromkeys(self.factors, 0.0)
+        for holding in self.holdings:
+            if holding.side.sign > 0:
+                for lot, weight in delta_weights(holding.shape).items():
+                    result[self.lots[lot].factor] += holding.value * weight
+        return result
+
+
+def basis_of(name: str) -> BasisClass:
+    """Class of a discount named `class:symbol`."""
+    return BasisClass(name.partition(":")[0])
+
+
+class _Builder:
+    """Collects lots while shapes are built; lots are renumbered in sorted order at the end, so input order leaves no trace."""
+
+    def __init__(self, portfolio: Portfolio) -> None:
+        self.tokens = portfolio.tokens
+        self.kinds = {asset: composition.kind for asset, composition in portfolio.compositions.items()}
+        self.lots: set[Lot] = set()
+        self.index: dict[Lot, int] = {}
+
+    def collect(self, trees: Iterator[Tree]) -> None:
+        for tree in trees:
+            self.lots.update(tree.lots())
+        self.index = {lot: number for number, lot in enumerate(sorted(self.lots))}
+
+    def tree(self, leg: LegValue, pair: bool) -> Tree:
+        node = ComponentLike(leg.leg.asset, leg.leg.symbol, leg.components)
+        return self._tree(node, {}, frozenset(), pair)
+
+    def _tree(self, node: ComponentLike, bases: Mapping[BasisClass, str], kinds: frozenset[TokenKind], pair: bool) -> Tree:
+        token = self.tokens.get(node.asset)
+        kind = token.kind if token is not None else TokenKind.UNKNOWN
+        basis = basis_class(kind)
+        if basis is not None and token is not None:
+            bases = {**bases, basis: token.symbol}  # the innermost token of a class names the discount, so wstETH and stETH share one
+        parts = node.parts
+        known = [part.value for part in parts if part.value is not None]
+        worth = sum(known)
+        if not parts or len(known) < len(parts) or worth <= 0:
+            factor = token.factor if token is not None else node.asset
+            kinds = kinds | {kind}
+            structure = 1.0
+            for wrapper in sorted(kinds):
+                structure *= 1.0 - WRAPPER_HAIRCUTS.get(wrapper, 0.0)
+            names = tuple(sorted(f"{one}:{symbol}" for one, symbol in bases.items()))
+            return Tree(Lot(factor, names, round(1.0 - structure, 12)))
+        below = kinds | {kind}
+        children = [
+            self._tree(ComponentLike(part.component.asset, part.component.symbol, part.parts), bases, below, False) for part in parts
+        ]
+        weights = [float(value / worth) for value in known]
+        is_pair = (pair or self.kinds.get(node.asset) == "pair" or kind is TokenKind.PAIR) and len(parts) == 2
+        return Tree(None, tuple(zip(weights, children, strict=True)), is_pair)
+
+    def shape(self, tree: Tree) -> Shape:
+        if tree.lot is not None:
+            return Linear(((self.index[tree.lot], 1.0),))
+        shapes = [(weight, self.shape(child)) for weight, child in tree.children]
+        return Pair(shapes[0][1], shapes[1][1]) if tree.pair else blend(shapes)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentLike:
+    """A leg or a component as the builder walks it."""
+
+    asset: AssetId
+    symbol: str
+    parts: tuple[ComponentValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A shape before its lots have numbers."""
+
+    lot: Lot | None
+    children: tuple[tuple[float, Tree], ...] = ()
+    pair: bool = False
+
+    def lots(self) -> Iterator[Lot]:
+        if self.lot is not None:
+            yield self.lot
+        for _, child in self.children:
+            yield from child.lots()
+
+
+Key = tuple[int | None, int, int]
+
+
+def expose(portfolio: Portfolio, valuation: Valuation) -> Exposures:
+    """Exposures of everything that has a value. What has none is in the coverage, not here."""
+    builder = _Builder(portfolio)
+    trees: dict[Key, Tree] = {}
+    values: dict[Key, float] = {}
+    for account, positions in _accounts(valuation):
+        for number, position in enumerate(positions):
+            for index, leg in enumerate(position.legs):
+                # a leg without a market value can still be collateral or debt at its protocol's oracle
+                if leg.value is not None or account is not None:
+                    trees[account, number, index] = builder.tree(leg, position.position.constant_product)
+                if leg.value is not None:
+                    values[account, number, index] = float(leg.value)
+    builder.collect(iter(trees.values()))
+    shapes = {key: builder.shape(tree) for key, tree in trees.items()}
+    groups = _groups(portfolio)
+    holdings: list[Holding] = []
+    ranged: dict[Key, Shape] = {}
+    for account, positions in _accounts(valuation):
+        for number, position in enumerate(positions):
+            group = _group_of(groups, account, position.position)
+            holdings.extend(_holdings(group, (account, number), position, shapes))
+            principal = _range_shape((account, number), position, shapes)
+            if principal is not None:  # from here on both legs share the position's shape
+                ranged.update({(account, number, 0): principal, (account, number, 1): principal})
+    lots = tuple(sorted(builder.lots))
+    factors = tuple(sorted({lot.factor for lot in lots}))
+    followers: dict[str, list[Token]] = {}
+    for token in portfolio.tokens.values():
+        followers.setdefault(token.factor, []).append(token)
+    return Exposures(
+        groups,
+        tuple(holdings),
+        lots,
+        factors,
+        tuple(sorted({basis for lot in lots for basis in lot.bases})),
+        {factor: factor_class(factor, followers.get(factor, ())) for factor in factors},
+        shapes | ranged,
+        values,
+    )
+
+
+def _accounts(valuation: Valuation) -> Iterator[tuple[int | None, tuple[PositionValue, ...]]]:
+    yield from enumerate(valuation.accounts)
+    yield None, valuation.positions
+
+
+def _groups(portfolio: Portfolio) -> tuple[Group, ...]:
+    accounts = [
+        Group(account.chain, number, any(leg.side is Side.DEBT and leg.amount > 0 for leg in account.legs))
+        for number, account in enumerate(portfolio.margin_accounts)
+    ]
+    chains = sorted({position.chain for position in portfolio.positions})
+    return (*accounts, *(Group(chain, None, False) for chain in chains))
+
+
+def _group_of(groups: Sequence[Group], account: int | None, position: Position) -> int:
+    if account is not None:
+        return account
+    return next(number for number, group in enumerate(groups) if group.account is None and group.chain == position.chain)
+
+
+def _holdings(group: int, where: tuple[int | None, int], position: PositionValue, shapes: Mapping[Key, Shape]) -> Iterator[Holding]:
+    legs = position.legs
+    principal = _range_shape(where, position, shapes)
+    if principal is not None:
+        yield _principal(group, legs, principal)
+        for leg, shape in zip(legs, (principal.first, principal.second), strict=True):
+            if leg.leg.fees:
+                share = leg.leg.fees / (leg.leg.amount + leg.leg.fees)
+                yield Holding(group, leg.leg.side, *_scaled(leg, share), shape, 1.0, leg.age_seconds)
+        return
+    for index, leg in enumerate(legs):
+        if leg.value is not None and leg.value > 0:
+            units = leg.leg.amount + leg.leg.fees
+            redeemable = 1.0 if leg.leg.redeemable is None else min(1.0, leg.leg.redeemable / units) if units else 1.0
+            yield Holding(group, leg.leg.side, *_scaled(leg, 1.0), shapes[(*where, index)], redeemable, leg.age_seconds)
+
+
+def _range_shape(where: tuple[int | None, int], position: PositionValue, shapes: Mapping[Key, Shape]) -> Range | None:
+    """Shape of a concentrated position of which both tokens have a price, else None."""
+    span, legs = position.position.range, position.legs
+    if span is None or len(legs) != 2 or any(leg.price is None for leg in legs):
+        return None
+    return Range(shapes[(*where, 0)], shapes[(*where, 1)], span, _raw_price(legs[0]), _raw_price(legs[1]))
+
+
+def _principal(group: int, legs: Sequence[LegValue], shape: Range) -> Holding:
+    shares = [leg.leg.amount / (leg.leg.amount + leg.leg.fees) if leg.leg.amount else 0.0 for leg in legs]
+    value, low, high = (sum(part) for part in zip(*(_scaled(leg, share) for leg, share in zip(legs, shares, strict=True)), strict=True))
+    return Holding(group, legs[0].leg.side, value, low, high, shape, 1.0, max(leg.age_seconds for leg in legs))
+
+
+def _scaled(leg: LegValue, share: float) -> tuple[float, float, float]:
+    return float(leg.value or 0) * share, float(leg.low or 0) * share, float(leg.high or 0) * share
+
+
+def _raw_price(leg: LegValue) -> float:
+    return float(leg.price or 0) * 10.0**-leg.leg.decimals

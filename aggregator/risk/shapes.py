@@ -1,0 +1,132 @@
+"""How a holding's value follows the prices of what it is made of: linear, as a full-range pair, or as a concentrated range.
+
+A *lot* is a risk factor together with the discounts on the way to it (`ETH` behind the discount of `lst:stETH`). A shape turns an
+array of lot multipliers (last axis: lots) into the multiplier of the holding's value; with all lots at 1 it is exactly 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregator.model.position import ConcentratedRange
+
+Array: TypeAlias = NDArray[np.float64]
+
+Q96 = 2.0**96
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Σ weight · lot; the weights sum to 1."""
+
+    weights: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A full-range constant-product pair: value follows √(first · second), whatever the pool's price was."""
+
+    first: Shape
+    second: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """Σ weight · shape, where a part is itself not linear."""
+
+    parts: tuple[tuple[float, Shape], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A concentrated position: amounts follow the pool's price, which follows the two tokens' prices.
+
+    `price0`, `price1`: USD per raw unit now. Uncollected fees are not part of it.
+    """
+
+    first: Shape
+    second: Shape
+    range: ConcentratedRange
+    price0: float
+    price1: float
+
+
+Shape: TypeAlias = Linear | Pair | Mixed | Range
+
+
+def multiplier(shape: Shape, lots: Array) -> Array:
+    """Value multiplier for lot multipliers of shape (…, lots); result of shape (…)."""
+    match shape:
+        case Linear(weights):
+            index = [lot for lot, _ in weights]
+            result: Array = lots[..., index] @ np.array([weight for _, weight in weights])
+            return result
+        case Pair(first, second):
+            return np.asarray(np.sqrt(np.maximum(multiplier(first, lots) * multiplier(second, lots), 0.0)))
+        case Mixed(parts):
+            return np.asarray(sum((weight * multiplier(part, lots) for weight, part in parts), np.zeros(lots.shape[:-1])))
+        case Range():
+            return _range(shape, lots)
+
+
+def range_amounts(position: ConcentratedRange, sqrt_price: Array) -> tuple[Array, Array]:
+    """Raw amounts (token0, token1) that the range holds at √price, as floats; inside, below and above its bounds."""
+    lower, upper = position.sqrt_lower_x96 / Q96, position.sqrt_upper_x96 / Q96
+    inside = np.clip(sqrt_price, lower, upper)
+    return position.liquidity * (1.0 / inside - 1.0 / upper), position.liquidity * (inside - lower)
+
+
+def _range(shape: Range, lots: Array) -> Array:
+    first, second = multiplier(shape.first, lots), multiplier(shape.second, lots)
+    sqrt_now = np.float64(shape.range.sqrt_price_x96 / Q96)
+    now0, now1 = range_amounts(shape.range, np.asarray(sqrt_now))
+    value_now = float(now0) * shape.price0 + float(now1) * shape.price1
+    if value_now <= 0.0:
+        return np.ones(lots.shape[:-1])
+    # token0's price in token1 moves by first/second; a worthless token1 drives it beyond every bound
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(second > 0, first / np.where(second > 0, second, 1.0), np.where(first > 0, np.inf, 1.0))
+    amount0, amount1 = range_amounts(shape.range, sqrt_now * np.sqrt(ratio))
+    return np.asarray((amount0 * shape.price0 * first + amount1 * shape.price1 * second) / value_now)
+
+
+def delta_weights(shape: Shape) -> dict[int, float]:
+    """First-order weights by lot: the relative change of value per relative change of the lot; they sum to 1."""
+    weights: dict[int, float] = {}
+    match shape:
+        case Linear(own):
+            _add(weights, dict(own), 1.0)
+        case Pair(first, second):
+            _add(weights, delta_weights(first), 0.5)
+            _add(weights, delta_weights(second), 0.5)
+        case Mixed(parts):
+            for weight, part in parts:
+                _add(weights, delta_weights(part), weight)
+        case Range(first, second, position, price0, price1):
+            amount0, amount1 = range_amounts(position, np.asarray(position.sqrt_price_x96 / Q96))
+            value0, value1 = float(amount0) * price0, float(amount1) * price1
+            share = value0 / (value0 + value1) if value0 + value1 > 0 else 0.5
+            # the amounts are at their optimum for the price (envelope), so their own change is of second order
+            _add(weights, delta_weights(first), share)
+            _add(weights, delta_weights(second), 1.0 - share)
+    return weights
+
+
+def blend(parts: list[tuple[float, Shape]]) -> Shape:
+    """Σ weight · shape, kept linear where every part is."""
+    if all(isinstance(shape, Linear) for _, shape in parts):
+        weights: dict[int, float] = {}
+        for weight, shape in parts:
+            if isinstance(shape, Linear):
+                _add(weights, dict(shape.weights), weight)
+        return Linear(tuple(sorted(weights.items())))
+    return Mixed(tuple(parts))
+
+
+def _add(weights: dict[int, float], more: dict[int, float], scale: float) -> None:
+    for lot, weight in more.items():
+        weights[lot] = weights.get(lot, 0.0) + scale * weight
