@@ -57,7 +57,7 @@ def load_data(path: Path, model: type[T]) -> T:
         # Checked as JSON: strict validation then still takes an array for a tuple and a string for an enum.
         return TypeAdapter(model).validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first = _most_telling(error.errors(include_url=False))
         location: Location = tuple(first["loc"])
         field = ".".join(str(key) for key in location if key != "[key]")
         raise ConfigurationError(path, _line(node, location), field, _expectation(model, location, first)) from None
@@ -113,6 +113,15 @@ def _no_key_twice(path: Path, root: yaml.Node) -> None:
             if id(child) not in seen:
                 seen.add(id(child))
                 waiting.append(child)
+
+
+def _most_telling(errors: list[Any]) -> Any:
+    """The first error; a misspelt field rather than the one that it leaves missing."""
+    first = errors[0]
+    if first["type"] == "missing":
+        siblings = (error for error in errors if error["type"] == "extra_forbidden" and error["loc"][:-1] == first["loc"][:-1])
+        return next(siblings, first)
+    return first
 
 
 def _expectation(model: Any, location: Location, error: Any) -> str:
