@@ -51,9 +51,11 @@ class LocalChain:
         process = await anvil.start(binary, chain_id, port=port, state=state)
         session = aiohttp.ClientSession(json_serialize=lambda value: orjson.dumps(value).decode(), connector=aiohttp.TCPConnector(limit=32))
         chain = cls(chain_id, process, session)
-        await chain.rpc("anvil_setBlockTimestampInterval", BLOCK_SECONDS.get(chain_id, 12))
+        spacing = BLOCK_SECONDS.get(chain_id, 12)
+        await chain.rpc("anvil_setBlockTimestampInterval", spacing)
         if state is not None:
-            await chain.mine()
+            # The node's own clock stands at the genesis again: the next block would lie before the loaded head.
+            await chain.set_time(await chain.now() + spacing)
         return chain
 
     @property

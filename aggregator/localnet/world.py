@@ -16,8 +16,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -174,37 +173,42 @@ class World:
 
     # -- keeping ----------------------------------------------------------------------------------------------------
 
-    def dump(self, file: Path) -> None:
-        """Write everything but the chains' states as JSON."""
-        records = [
-            {
-                "kind": f"{kind.__module__}:{kind.__qualname__}",
-                "key": list(key) if isinstance(key, tuple) else key,
-                "value": TypeAdapter(kind).dump_python(value, mode="json"),
-            }
-            for kind, values in self._records.items()
-            for key, value in values.items()
-        ]
-        document = {
+    def document(self) -> dict[str, object]:
+        """Everything but the chains' states, as JSON can hold it."""
+        return {
             "seed": self.seed,
             "prices": {symbol: str(price) for symbol, price in self.prices.items()},
-            "tokens": TypeAdapter(list[Token]).dump_python(list(self.tokens.values()), mode="json"),
-            "feeds": TypeAdapter(list[Feed]).dump_python(list(self.feeds.values()), mode="json"),
-            "records": records,
+            "tokens": _plain(list[Token], sorted(self.tokens.values(), key=lambda one: (one.chain_id, one.symbol))),
+            "feeds": _plain(list[Feed], sorted(self.feeds.values(), key=lambda one: (one.chain_id, one.description))),
+            "records": [
+                {
+                    "kind": f"{kind.__module__}:{kind.__qualname__}",
+                    "key": list(key) if isinstance(key, tuple) else key,
+                    "value": _plain(kind, values[key]),
+                }
+                for kind, values in sorted(self._records.items(), key=lambda item: item[0].__qualname__)
+                for key in sorted(values, key=str)
+            ],
         }
-        file.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
-    def load(self, file: Path) -> None:
-        """Read back what ``dump`` wrote."""
-        document = json.loads(file.read_text(encoding="utf-8"))
+    def restore(self, document: Mapping[str, Any]) -> None:
+        """Read back what ``document`` gave."""
         self.seed = document["seed"]
         self.prices = {symbol: Decimal(price) for symbol, price in document["prices"].items()}
-        for token in TypeAdapter(list[Token]).validate_json(json.dumps(document["tokens"])):
+        for token in _typed(list[Token], document["tokens"]):
             self.add_token(token)
-        for feed in TypeAdapter(list[Feed]).validate_json(json.dumps(document["feeds"])):
+        for feed in _typed(list[Feed], document["feeds"]):
             self.feeds[feed.chain_id, feed.description] = feed
         for entry in document["records"]:
             module, _, name = entry["kind"].partition(":")
             kind: type[object] = getattr(importlib.import_module(module), name)
             key: Key = tuple(entry["key"]) if isinstance(entry["key"], list) else entry["key"]
-            self.record(key, TypeAdapter(kind).validate_json(json.dumps(entry["value"])))
+            self.record(key, _typed(kind, entry["value"]))
+
+
+def _plain(kind: type[Record], value: Record) -> object:
+    return TypeAdapter(kind).dump_python(value, mode="json")
+
+
+def _typed(kind: type[Record], value: object) -> Record:
+    return TypeAdapter(kind).validate_json(json.dumps(value))

@@ -8,7 +8,6 @@ not: this version creates them one nonce earlier than the production reserves' d
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
 
 from aggregator.localnet import abi
 from aggregator.localnet.artifacts import AAVE as PACKAGE
@@ -62,8 +61,7 @@ async def _deploy(world: World, chain_id: int) -> None:
         e_modes={one.label: one.number for one in listed.e_modes},
     )
     world.record(chain_id, market)
-    for number, reserve in enumerate(listed.reserves, start=1):
-        await lend_out(world, market, reserve.symbol, Decimal(reserve.supplied) * 10**6, reserve.used, number)
+    await lend_out(world, market, listed.reserves, 1)
 
 
 async def _core(world: World, chain_id: int, listed: Market) -> str:

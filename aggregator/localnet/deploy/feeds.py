@@ -19,9 +19,8 @@ from aggregator.localnet.node import DEPLOYER
 from aggregator.localnet.world import Feed, World
 
 FIRST_PHASE_DAYS = 30
-SECOND_PHASE_DAYS = 92
+SECOND_PHASE_DAYS = 90
 _HOURS = (FIRST_PHASE_DAYS + SECOND_PHASE_DAYS) * 24
-_ROUNDS_A_TRANSACTION = 1_000
 # Two chains never show quite the same price at the same time.
 _CHAIN_NOISE = 0.00015
 # A feed refuses prices that are further away than this factor from where it started.
@@ -79,24 +78,16 @@ def rounds(listing: Listing, chain_id: int, seed: int, levels: Sequence[float]) 
 async def _feed(world: World, chain_id: int, listing: Listing, levels: Sequence[float]) -> None:
     chain = world.chains[chain_id]
     answer = int(listing.last * 10**listing.decimals)
-    arguments = [
-        listing.description,
-        listing.decimals,
-        max(1, answer // _BOUND),
-        answer * _BOUND,
-        DEPLOYER,
-    ]
+    arguments = [listing.description, listing.decimals, max(1, answer // _BOUND), answer * _BOUND, DEPLOYER]
     types = ["string", "uint8", "int192", "int192", "address"]
     border = GENESIS_TIME - SECOND_PHASE_DAYS * DAY
     written = rounds(listing, chain_id, world.seed, levels)
     phases = [[one for one in written if one[0] < border], [one for one in written if one[0] >= border]]
     async with chain.block():
         aggregators = [await chain.deploy(world.own("PriceAggregator"), types, arguments) for _ in phases]
-    for aggregator, part in zip(aggregators, phases, strict=True):
-        packed = [timestamp << 192 | value for timestamp, value in part]
-        for start in range(0, len(packed), _ROUNDS_A_TRANSACTION):
-            batch = packed[start : start + _ROUNDS_A_TRANSACTION]
-            await chain.send(DEPLOYER, aggregator, "append(uint256[])", batch)
+        for aggregator, phase in zip(aggregators, phases, strict=True):
+            packed = [timestamp << 192 | value for timestamp, value in phase]
+            await chain.send(DEPLOYER, aggregator, "append(uint256[])", packed)
     for proxy in listing.proxies:
         await chain.place(proxy, world.own("AggregatorProxy"), ["address[]", "address"], [aggregators, DEPLOYER])
     world.feeds[chain_id, listing.description] = Feed(

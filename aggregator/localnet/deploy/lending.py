@@ -6,16 +6,20 @@ inside ``chain.block()``; amounts are raw units.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
 
 from aggregator.localnet.deploy import shared
+from aggregator.localnet.deploy.lending_terms import Reserve
 from aggregator.localnet.node import LocalChain
 from aggregator.localnet.world import World
 
 STABLE_RATE, VARIABLE_RATE = 1, 2
 EVERYTHING = (1 << 256) - 1
+MILLION = Decimal(10**6)
+_COLLATERAL_TO_DEBT = Decimal("1.6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,22 +156,29 @@ async def give(world: World, chain_id: int, symbol: str, owner: str, amount: int
     await world.chains[chain_id].send(shared.LIQUIDITY_PROVIDER, token.address, "transfer(address,uint256)", owner, amount)
 
 
-async def lend_out(world: World, market: LendingMarket, symbol: str, usd: Decimal, used: int, number: int) -> None:
-    """The house supplies ``usd`` worth of a reserve, and borrows ``used`` per cent of it against wstETH.
+async def lend_out(world: World, market: LendingMarket, terms: Sequence[Reserve], first_borrower: int) -> None:
+    """The house supplies what the terms say of every reserve, and borrows the share that is in use against wstETH.
 
-    ``number`` tells the house's borrowers apart: one a reserve, as a siloed debt bears no other beside it.
+    ``first_borrower`` numbers the house's borrowers: one a reserve, as a siloed debt bears no other beside it.
     """
     chain_id = market.chain_id
-    amount = shared.raw_worth(world, chain_id, symbol, usd)
-    await give(world, chain_id, symbol, shared.LIQUIDITY_PROVIDER, amount)
-    await supply(world, market, shared.LIQUIDITY_PROVIDER, symbol, amount)
-    if not used:
-        return
-    borrower = f"0x{int(shared.HOUSE_BORROWER, 16) + (number << 32):040x}"
-    collateral = shared.raw_worth(world, chain_id, "wstETH", usd * used / 100 * Decimal("1.6"))
-    await give(world, chain_id, "wstETH", borrower, collateral)
-    await supply(world, market, borrower, "wstETH", collateral)
-    await borrow(world, market, borrower, symbol, amount * used // 100)
+    amounts = {one.symbol: shared.raw_worth(world, chain_id, one.symbol, one.supplied * MILLION) for one in terms}
+    minted = {symbol for symbol in amounts if world.token(chain_id, symbol).supply != "none"}
+    for symbol in sorted(amounts.keys() - minted):
+        await give(world, chain_id, symbol, shared.LIQUIDITY_PROVIDER, amounts[symbol])
+    async with _chain(world, market).block():
+        for number, one in enumerate(terms, start=first_borrower):
+            symbol, amount = one.symbol, amounts[one.symbol]
+            if symbol in minted:
+                await give(world, chain_id, symbol, shared.LIQUIDITY_PROVIDER, amount)
+            await supply(world, market, shared.LIQUIDITY_PROVIDER, symbol, amount)
+            if one.used:
+                borrower = f"0x{int(shared.HOUSE_BORROWER, 16) + (number << 32):040x}"
+                worth = one.supplied * MILLION * one.used / 100 * _COLLATERAL_TO_DEBT
+                collateral = shared.raw_worth(world, chain_id, "wstETH", worth)
+                await give(world, chain_id, "wstETH", borrower, collateral)
+                await supply(world, market, borrower, "wstETH", collateral)
+                await borrow(world, market, borrower, symbol, amount * one.used // 100)
 
 
 def _chain(world: World, market: LendingMarket) -> LocalChain:

@@ -7,8 +7,6 @@ read from the provider, so they lie at ordinary addresses.
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from aggregator.localnet import abi
 from aggregator.localnet.deploy.lending import LendingReserve, SparkMarket, lend_out
 from aggregator.localnet.deploy.lending_oracles import place_oracles
@@ -63,8 +61,7 @@ async def deploy(world: World) -> None:
         e_modes={one.label: one.number for one in SPARK.e_modes},
     )
     world.record(CHAIN, market)
-    for number, reserve in enumerate(SPARK.reserves, start=1):
-        await lend_out(world, market, reserve.symbol, Decimal(reserve.supplied) * 10**6, reserve.used, 1_000 + number)
+    await lend_out(world, market, SPARK.reserves, 1_000)
 
 
 def _code(world: World, path: str, libraries: dict[str, str] | None = None) -> bytes:
