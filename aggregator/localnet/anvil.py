@@ -17,14 +17,16 @@ import signal
 import socket
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 GENESIS_TIME = 1_767_225_600  # 2026-01-01T00:00:00Z
 STATES_KEPT = 100_000
 # Also what an eth_call may burn. Room for a block of several hundred transactions; low enough that a token whose
 # balanceOf never ends costs a reader a fraction of a second, as on a public node.
 BLOCK_GAS_LIMIT = 300_000_000
+_HOME_PREFIX, _ERRORS = "crossmargin-anvil-", "errors.txt"
 
 # Runs between fork and exec in a fresh interpreter: `preexec_fn` is unsafe beside threads.
 _LAUNCHER = """
@@ -52,7 +54,6 @@ class AnvilProcess:
     port: int
     process: asyncio.subprocess.Process
     home: str
-    errors: list[bytes] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -101,37 +102,64 @@ async def start(binary: Path, chain_id: int, *, port: int | None = None, state: 
     ``state``: a dumped state to begin with, otherwise an empty chain whose genesis is at ``GENESIS_TIME``.
     Raises AnvilError with what the process said.
     """
+    _clear_left_behind()
     said = ""
     for _ in range(attempts if port is None else 1):
         anvil = await _spawn(binary, chain_id, port if port is not None else free_port(), state)
-        if await _listens(anvil):
-            return anvil
-        assert anvil.process.stderr is not None
-        with contextlib.suppress(TimeoutError):
-            said = (await asyncio.wait_for(anvil.process.stderr.read(), 1)).decode(errors="replace").strip()
+        try:
+            if await _listens(anvil):
+                return anvil
+        except BaseException:
+            await anvil.stop()
+            raise
+        said = await asyncio.to_thread(_said, anvil)
         await anvil.stop()
     raise AnvilError(f"anvil for chain {chain_id} did not start: {said or 'no message'}")
 
 
+def _errors_file(home: str) -> BinaryIO:
+    return Path(home, _ERRORS).open("wb")
+
+
+def _said(anvil: AnvilProcess) -> str:
+    lines = Path(anvil.home, _ERRORS).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return " ".join(line.strip() for line in lines[-5:])
+
+
+def _clear_left_behind() -> None:
+    """Remove the directories of processes that were killed together with the program that started them."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_HOME_PREFIX}*-*"):
+        owner = path.name.removeprefix(_HOME_PREFIX).partition("-")[0]
+        if not owner.isdigit():
+            continue
+        try:
+            os.kill(int(owner), 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except PermissionError:
+            continue
+
+
 async def _spawn(binary: Path, chain_id: int, port: int, state: Path | None) -> AnvilProcess:
-    home = tempfile.mkdtemp(prefix="crossmargin-anvil-")
+    home = tempfile.mkdtemp(prefix=f"{_HOME_PREFIX}{os.getpid()}-")
     command = [
         *(str(binary), "--silent", "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id)),
         *("--prune-history", str(STATES_KEPT), "--transaction-block-keeper", str(STATES_KEPT)),
         *("--no-mining", "--order", "fifo", "--accounts", "0", "--auto-impersonate", "--no-request-size-limit"),
         *("--gas-limit", str(BLOCK_GAS_LIMIT), "--base-fee", "0", "--gas-price", "0"),
-        *("--timestamp", str(GENESIS_TIME), "--cache-path", home, "--threads", "1"),
+        *("--timestamp", str(GENESIS_TIME), "--cache-path", home),
     ]
     if state is not None:
         command += ["--load-state", str(state)]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-        env={"HOME": home, "PATH": os.environ.get("PATH", ""), "NO_COLOR": "1"},
-    )
+    with contextlib.closing(_errors_file(home)) as errors:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+            env={"HOME": home, "PATH": os.environ.get("PATH", ""), "NO_COLOR": "1"},
+        )
     _running[process.pid] = home
     return AnvilProcess(chain_id, port, process, home)
 

@@ -34,6 +34,8 @@ from aggregator.localnet.world import CHAINS, World
 _SOURCES = Path(__file__).parent
 _WORLDS_KEPT = 4
 _RECORD = "world.json"
+# A loaded state has no past: blocks on top of it give "safe" (32 back) and "finalized" (64 back) a state to read.
+_BLOCKS_TO_FINALITY = 65
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,10 @@ async def _start(
         block = await chain.rpc("eth_getBlockByNumber", hex(number), False)
         if not isinstance(block, dict) or block["hash"] != block_hash:
             raise LocalChainError(f"the kept state of chain {chain_id} is not the one that was written")
+        await chain.mine(_BLOCKS_TO_FINALITY - 1)
+    times = [await chain.now() + chain.spacing for chain in world.chains.values()]
+    for chain in world.chains.values():
+        await chain.set_time(max(times))
     return world
 
 

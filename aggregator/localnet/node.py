@@ -51,16 +51,20 @@ class LocalChain:
         process = await anvil.start(binary, chain_id, port=port, state=state)
         session = aiohttp.ClientSession(json_serialize=lambda value: orjson.dumps(value).decode(), connector=aiohttp.TCPConnector(limit=32))
         chain = cls(chain_id, process, session)
-        spacing = BLOCK_SECONDS.get(chain_id, 12)
-        await chain.rpc("anvil_setBlockTimestampInterval", spacing)
+        await chain.rpc("anvil_setBlockTimestampInterval", chain.spacing)
         if state is not None:
             # The node's own clock stands at the genesis again: the next block would lie before the loaded head.
-            await chain.set_time(await chain.now() + spacing)
+            await chain.set_time(await chain.now() + chain.spacing)
         return chain
 
     @property
     def url(self) -> str:
         return self.process.url
+
+    @property
+    def spacing(self) -> int:
+        """Seconds between two blocks that are mined without a time of their own."""
+        return BLOCK_SECONDS.get(self.chain_id, 12)
 
     async def stop(self) -> None:
         await self.session.close()
