@@ -11,7 +11,7 @@ from decimal import Decimal, localcontext
 
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import MarginAccount, Side
-from aggregator.model.price import PriceBook, PriceQuality, PriceSeries
+from aggregator.model.price import PriceBook, PriceSeries
 from aggregator.model.snapshot import Gap, Remark
 from aggregator.risk.claims import Claim, claims, shadow_health
 from aggregator.risk.comparison import Comparison, compare
@@ -128,7 +128,7 @@ def assess(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSerie
         volatilities=moving,
         coverage=covered,
         missing=covered.missing,
-        warnings=tuple(sorted({*covered.warnings, *_price_remarks(portfolio, prices), *_volatility_remarks(moving), *_unscored(scored)})),
+        warnings=tuple(sorted({*covered.warnings, *_volatility_remarks(moving), *_unscored(scored)})),
     )
 
 
@@ -195,21 +195,13 @@ def _after_haircuts(accounts: Sequence[AccountAssessment], positions: Sequence[P
     with localcontext(EXACT):
         return sum(
             (
-                leg.value.value * (1 - Decimal(leg.haircut.total))
+                leg.value.value * (1 - leg.haircut.share)
                 for position in everything
                 for leg in position.legs
                 if leg.value.value is not None and leg.haircut is not None
             ),
             Decimal(0),
         )
-
-
-def _price_remarks(portfolio: Portfolio, prices: PriceBook) -> set[Remark]:
-    return {
-        Remark("price-stale", f"{token.symbol} ({asset}): {price.detail or f'{price.age_seconds} s old'}")
-        for asset, token in portfolio.tokens.items()
-        if (price := prices.get(asset)) is not None and price.quality is PriceQuality.STALE
-    }
 
 
 def _volatility_remarks(moving: Mapping[str, Volatility]) -> set[Remark]:

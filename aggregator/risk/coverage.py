@@ -17,6 +17,8 @@ from aggregator.risk.policy import Policy
 from aggregator.risk.valuation import LegValue, PositionValue, Valuation
 
 EVERY_PROTOCOL = "*"
+PRICES = "prices"
+"""the protocol of gaps that are about a price feed and not about a holding"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,6 @@ def coverage(portfolio: Portfolio, valuation: Valuation, policy: Policy) -> Cove
         for snapshot in unreachable
         if snapshot.chain not in named
     )
-    warnings.update(
-        Remark("chain-stale", f"{snapshot.chain}: {snapshot.detail or 'its newest block is old'}")
-        for snapshot in portfolio.snapshots
-        if snapshot.status is SnapshotStatus.STALE
-    )
     unread_accounts = [account for account in portfolio.margin_accounts if account.health_factor is None and not account.debt_free]
     for account in unread_accounts:
         if not any(gap.chain == account.chain and gap.protocol == account.protocol for gap in gaps):
@@ -70,7 +67,7 @@ def coverage(portfolio: Portfolio, valuation: Valuation, policy: Policy) -> Cove
     if len(valueless) > len(debts):
         count = len(valueless) - len(debts)
         warnings.add(Remark("assets-unpriced", f"{count} held amounts have no believed price and count nothing: figures are lower bounds"))
-    if gaps:
+    if any(gap.protocol != PRICES for gap in gaps):
         warnings.add(Remark("assets-unknown", "something owned may not have been read: what is owned is a lower bound"))
     gaps.update(
         Gap(position.position.chain, position.position.protocol, f"price of {leg.leg.symbol} ({leg.leg.asset})", leg.why)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from aggregator.risk.policy import Policy
 from aggregator.risk.shapes import Array, Shape, delta_weights, multiplier
 from aggregator.risk.volatility import DAY, Volatility
 
+SHARE = Decimal("0.000001")
 IMPACT = 1.0
 """Y of the square-root law"""
 
@@ -38,6 +40,11 @@ class Haircut:
     def total(self) -> float:
         """Share taken off, in 0…1."""
         return 1.0 - (1.0 - self.market) * (1.0 - self.liquidity) * (1.0 - self.basis) * (1.0 - self.structure)
+
+    @property
+    def share(self) -> Decimal:
+        """The same to six decimals, rounded up: what is shown, and what values are multiplied with."""
+        return Decimal(self.total).quantize(SHARE, rounding=ROUND_CEILING)
 
 
 def market_part(volatility: Volatility, age_seconds: float, policy: Policy) -> float:

@@ -1,0 +1,27 @@
+"""How the engine asks the risk room: the policy that the adapters' manifests imply, and one call from picture to document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from aggregator.engine.document import HealthDocument, build_document
+from aggregator.engine.snapshot import Picture
+from aggregator.reading.adapter import Adapter
+from aggregator.reading.catalogue import adapters
+from aggregator.reading.manifest import Capability, Support
+from aggregator.risk.assessment import Assessment, assess
+from aggregator.risk.policy import DEFAULT, Policy
+
+
+def policy_for(known: Iterable[Adapter], base: Policy = DEFAULT) -> Policy:
+    """The policy in which only protocols that state a health can hide a debt when they cannot be read."""
+    stateless = {one.slug for one in known if one.manifest.capabilities.get(Capability.HEALTH, Support.NONE) is Support.NONE}
+    return replace(base, debt_free_protocols=base.debt_free_protocols | stateless)
+
+
+def judge(picture: Picture, policy: Policy | None = None) -> tuple[Assessment, HealthDocument]:
+    """Assessment and document of one picture. Pure but for the list of adapters."""
+    chosen = policy if policy is not None else policy_for(adapters())
+    assessment = assess(picture.portfolio, picture.prices, picture.history, chosen)
+    return assessment, build_document(picture.portfolio, picture.prices, assessment)

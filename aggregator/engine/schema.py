@@ -1,0 +1,186 @@
+"""The shape of the health document, `crossmargin/health/1`: fields may be added, none renamed. Decimals are strings, raw amounts
+integer strings, times RFC 3339 UTC. A figure that coverage does not support is null, and a warning says why.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Document(BaseModel):
+    """Base of the document's parts: frozen, strict, nothing unexpected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class SnapshotDocument(Document):
+    chain: str
+    block: int | None
+    block_hash: str | None
+    timestamp: str | None
+    status: str
+    detail: str | None
+
+
+class ComponentDocument(Document):
+    asset: str
+    symbol: str
+    amount_raw: str
+    decimals: int
+    value_usd: str | None
+    look_through: tuple[ComponentDocument, ...]
+
+
+class HaircutDocument(Document):
+    """1 − (1−market)(1−liquidity)(1−basis)(1−structure) is the leg's haircut."""
+
+    market: str
+    liquidity: str
+    basis: str
+    structure: str
+
+
+class PriceDocument(Document):
+    """Where a leg's own price comes from; a leg that is valued through its components has none."""
+
+    quality: str
+    low_usd: str | None
+    high_usd: str | None
+    age_seconds: int | None
+    confidence: str
+    sources: tuple[str, ...]
+    detail: str
+
+
+class LegDocument(Document):
+    """`value_usd` includes `fees_usd`; `haircut` is null for what is owed and for what has no value."""
+
+    asset: str
+    symbol: str
+    side: str
+    amount_raw: str
+    decimals: int
+    fees_raw: str
+    price_usd: str | None
+    value_usd: str | None
+    fees_usd: str | None
+    price: PriceDocument | None
+    haircut: str | None
+    haircut_parts: HaircutDocument | None
+    look_through: tuple[ComponentDocument, ...]
+
+
+class PositionDocument(Document):
+    chain: str
+    protocol: str
+    market: str
+    owner: str
+    legs: tuple[LegDocument, ...]
+    identifiers: dict[str, str]
+
+
+class LiquidationPriceDocument(Document):
+    """`move`: of this asset alone. `factor_move`: of its risk factor with every token that follows it."""
+
+    asset: str
+    symbol: str
+    price_usd: str | None
+    move: str
+    factor: str
+    factor_move: str | None
+
+
+class LiquidationDocument(Document):
+    """`market_move`: the nearest common move of all market factors that makes it liquidatable."""
+
+    liquidatable: bool | None
+    blocked: str | None
+    prices: tuple[LiquidationPriceDocument, ...]
+    market_move: str | None
+    probability: dict[str, str] | None
+
+
+class MarginAccountDocument(Document):
+    chain: str
+    protocol: str
+    market: str
+    label: str
+    owner: str
+    kind: str
+    health_factor: str | None
+    shadow_health_factor: str | None
+    collateral_usd: str
+    debt_usd: str | None
+    liquidation_threshold: str | None
+    close_factor: str
+    liquidation: LiquidationDocument
+    positions: tuple[PositionDocument, ...]
+
+
+class ScenarioDocument(Document):
+    name: str
+    loss_usd: str
+
+
+class HealthFigures(Document):
+    equity_usd: str | None
+    collateral_usd: str
+    collateral_after_haircuts_usd: str
+    debt_usd: str | None
+    requirement_usd: str | None
+    isolated_requirement_usd: str | None
+    pooled_requirement_usd: str | None
+    netting_benefit_usd: str | None
+    trapped_collateral_usd: str | None
+    margin_ratio: str | None
+    score: str | None
+    liquidation_probability: dict[str, str] | None
+    worst_scenario: ScenarioDocument | None
+    expected_shortfall_usd: dict[str, str] | None
+    scenarios: tuple[ScenarioDocument, ...]
+    model: str
+    score_version: str
+
+
+class ComparedFigure(Document):
+    isolated: str | None
+    cross: str | None
+
+
+class ComparisonDocument(Document):
+    delta: ComparedFigure
+    vega: ComparedFigure
+    requirement: ComparedFigure
+    liquidation_trigger: ComparedFigure
+    delta_by_factor: dict[str, ComparedFigure]
+
+
+class GapDocument(Document):
+    chain: str
+    protocol: str
+    what: str
+    why: str
+
+
+class CoverageDocument(Document):
+    complete: bool
+    missing: tuple[GapDocument, ...]
+
+
+class WarningDocument(Document):
+    code: str
+    detail: str
+
+
+class HealthDocument(Document):
+    schema_: Literal["crossmargin/health/1"] = Field(alias="schema")
+    owners: tuple[str, ...]
+    snapshots: tuple[SnapshotDocument, ...]
+    margin_accounts: tuple[MarginAccountDocument, ...]
+    positions: tuple[PositionDocument, ...]
+    health: HealthFigures
+    isolated_versus_cross: ComparisonDocument
+    coverage: CoverageDocument
+    warnings: tuple[WarningDocument, ...]
