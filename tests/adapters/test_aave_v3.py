@@ -385,6 +385,22 @@ async def test_a_market_that_is_not_there_is_asked_for_with_one_call_and_found_o
     assert only(await pool.read()).health_factor == 12 * 10**17
 
 
+async def test_a_dropped_reserve_leaves_its_number_empty_and_bits_are_read_by_number() -> None:
+    pool = ScriptedPool()
+    ether, _, dollar = pool.reserve("ETHX", price=ETHER_PRICE), pool.reserve("GONE"), pool.reserve("USDX", word=configuration(7_800, 6))
+    del pool.reserves[1]
+    owners = [Address(f"0x{0xD00D << 32 | number:040x}") for number in range(400)]
+    for owner in owners:
+        pool.supply(ether, 3 * WAD, owner)
+        pool.supply(dollar, 5, owner, enabled=False)
+        dollar.variable[owner] = 4_000 * 10**6
+    for some in (owners[:1], owners):
+        holdings = await pool.read(*some)
+        assert (holdings.gaps, holdings.remarks) == ((), ())
+        assert {account.health_factor for account in holdings.margin_accounts} == {12 * 10**17}
+        assert all(len(account.legs) == 3 for account in holdings.margin_accounts)
+
+
 async def read_nothing(pool: ScriptedPool) -> Holdings:
     """Read while nothing is deployed."""
     deploy = pool._deploy
