@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from adapters.erc20 import TokenReads, decimals_remark, described, unlisted
+from adapters.erc20 import TokenReads, decimals_remark, unlisted
 from aggregator.model.identifiers import ZERO_ADDRESS, Address
-from aggregator.model.outcome import Value
+from aggregator.model.outcome import Reason, Unknown
 from aggregator.model.snapshot import Remark
 from aggregator.model.token import Token
 from aggregator.reading.adapter import Scope
@@ -48,13 +48,13 @@ class TokenBook:
             await self._learn(address, asked)
 
     async def _learn(self, address: Address, asked: TokenReads) -> None:
-        decimals, symbol = await asked.decimals, await asked.symbol
-        token = described(self._scope, address, decimals, symbol)
-        if isinstance(decimals, Value):
+        token = await asked.token(self._scope, address)
+        outcome = await asked.decimals
+        if not (isinstance(outcome, Unknown) and outcome.reason is Reason.ENDPOINT):
             self._remembered[address] = token
             self._scope.memory.keep(_MEMORY, self._remembered)
         else:
-            # asked again next time: the answer may have been the endpoint's fault
+            # asked again next time: the fault was the endpoint's and not the token's
             self._now[address] = token
 
     def find(self, address: Address) -> Token:

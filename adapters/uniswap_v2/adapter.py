@@ -65,13 +65,14 @@ class UniswapV2(Adapter):
 
         if isinstance(await fee_to, Absent):
             return Holdings()
+        received = await search if search is not None else None
         if direct:
             pairs = each_once([pair for (pair, _), balance in balances.items() if not isinstance(await balance, Absent)])
             wanted = each_once([pair for (pair, _), balance in balances.items() if _positive(await balance)])
         else:
             pairs = wanted = await self._existing(scope, probes, gaps)
             balances = self._ask_balances(scope, pairs)
-        strangers = await self._strangers(scope, search, pairs, gaps) if search is not None else {}
+        strangers = self._strangers(scope, received, pairs, gaps) if received is not None else {}
         for pair in wanted:
             if pair not in states:
                 states[pair] = ask_state(scope, pair.address, pair.token0, pair.token1)
@@ -178,11 +179,11 @@ class UniswapV2(Adapter):
             gaps.append(self.gap(scope, f"{len(unknown)} pairs", why(unknown[0])))
         return each_once(pair for pair, outcome in outcomes.items() if isinstance(outcome, Value))
 
-    async def _strangers(
-        self, scope: Scope, search: Read[tuple[Log, ...]], pairs: Iterable[Pair], gaps: list[Gap]
+    def _strangers(
+        self, scope: Scope, outcome: Outcome[tuple[Log, ...]], pairs: Iterable[Pair], gaps: list[Gap]
     ) -> dict[discovery.Stranger, dict[Address, Read[Any]]]:
         """Ask every unlisted token that the owners received whether it is a pair, and for the owners' balances."""
-        received = discovery.met(scope, await search, {pair.address for pair in pairs})
+        received = discovery.met(scope, outcome, {pair.address for pair in pairs})
         if received.incomplete is not None:
             gaps.append(self.gap(scope, "pairs of tokens that are not listed", received.incomplete))
         else:

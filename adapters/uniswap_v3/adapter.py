@@ -15,7 +15,7 @@ from adapters.erc20 import BALANCE_OF, TokenReads
 from adapters.token_book import TokenBook
 from adapters.uniswap_v3.maths import uncollected
 from aggregator.model.identifiers import ZERO_ADDRESS, Address
-from aggregator.model.outcome import Absent, Unknown, Value
+from aggregator.model.outcome import Absent, Value
 from aggregator.model.position import ConcentratedRange, Leg, Position, Side
 from aggregator.model.snapshot import Gap
 from aggregator.reading.abi import Function
@@ -71,23 +71,22 @@ class UniswapV3(Adapter):
             owner: [self._speculate(scope, owner, index, counted[owner], hints.get(owner, 0)) for index in range(depths[owner])]
             for owner in scope.owners
         }
+        counts = {owner: await count for owner, count in counted.items()}
+        if any(isinstance(count, Absent) for count in counts.values()):
+            return Holdings()
         gaps: list[Gap] = []
         nfts: list[NftReads] = []
-        for owner in scope.owners:
-            match await counted[owner]:
-                case Value(count) if count > PLAUSIBLE_NFTS:
-                    gaps.append(self.gap(scope, f"positions of {owner}", f"malformed: a count of {count}"))
-                case Value(count):
-                    hints = {**hints, owner: count}
-                    reached = min(count, MAXIMUM_NFTS)
-                    rest = range(depths[owner], reached)
-                    nfts += asked[owner][:reached] + [self._ask(scope, owner, index, None, with_tokens=True) for index in rest]
-                    if count > reached:
-                        gaps.append(self.gap(scope, f"{count - reached} of {count} positions of {owner}", "more than one snapshot reads"))
-                case Absent():
-                    return Holdings()
-                case Unknown() as unknown:
-                    gaps.append(self.gap(scope, f"positions of {owner}", why(unknown)))
+        for owner, outcome in counts.items():
+            count = outcome.value if isinstance(outcome, Value) else 0
+            if not isinstance(outcome, Value) or count > PLAUSIBLE_NFTS:
+                gaps.append(self.gap(scope, f"positions of {owner}", f"malformed: a count of {count}" if count else why(outcome)))
+                continue
+            hints = {**hints, owner: count}
+            reached = min(count, MAXIMUM_NFTS)
+            rest = range(depths[owner], reached)
+            nfts += asked[owner][:reached] + [self._ask(scope, owner, index, None, with_tokens=True) for index in rest]
+            if count > reached:
+                gaps.append(self.gap(scope, f"{count - reached} of {count} positions of {owner}", "more than one snapshot reads"))
         scope.memory.keep("counts", hints)
         book = TokenBook(scope)
         await book.learn_all(await self._named(nfts))
@@ -102,7 +101,10 @@ class UniswapV3(Adapter):
 
     @staticmethod
     def _depth(scope: Scope, hint: int | None) -> int:
-        return min(hint + 1, MAXIMUM_NFTS) if hint is not None else SPECULATION // len(scope.owners)
+        """How many NFTs to ask for before the owner's count is known: one more than last time, where that costs little."""
+        if hint is None:
+            return SPECULATION // len(scope.owners)
+        return min(hint + (len(scope.owners) <= SPECULATION), MAXIMUM_NFTS)
 
     def _speculate(self, scope: Scope, owner: Address, index: int, counted: Read[Any], expected: int) -> NftReads:
         """Ask for an NFT that is expected to be there, or that costs next to nothing where the owner has none."""
@@ -154,13 +156,13 @@ class UniswapV3(Adapter):
         what = f"position {token_id.value}"
         if not MIN_TICK <= lower < upper <= MAX_TICK:
             return self.gap(scope, what, f"malformed: ticks {lower} and {upper} are no range")
+        if await nft.pool == Value(ZERO_ADDRESS):
+            return self.gap(scope, what, "the factory names no pool for it")
         state = [await read for read in (nft.pool, nft.slot, *nft.growth, *nft.ticks)]
         unknown = next((outcome for outcome in state if not isinstance(outcome, Value)), None)
         if unknown is not None:
             return self.gap(scope, what, why(unknown))
         pool, (price, tick), growth0, growth1, at_lower, at_upper = (outcome.value for outcome in state if isinstance(outcome, Value))
-        if pool == ZERO_ADDRESS:
-            return self.gap(scope, what, "the factory names no pool for it")
         bounds = sqrt_ratio_at_tick(lower), sqrt_ratio_at_tick(upper)
         amounts = withdrawal(liquidity, price, *bounds)
         inside = fee_growth_inside(tick, lower, upper, Pair(growth0, growth1), Pair(*at_lower[2:]), Pair(*at_upper[2:]))
