@@ -104,9 +104,7 @@ class Engine:
         requests = {chain: self.network.client(chain).requests - before[chain] for chain in by_chain}
         return picture(tuple(_account(owner, tuple(by_chain)) for owner in owners), readings, requests)
 
-    async def _resolve(
-        self, written: Iterable[OwnerAddress | OwnerName], pins: Mapping[ChainId, int], report: Progress
-    ) -> list[OwnerAddress]:
+    async def _resolve(self, written: Iterable[OwnerAddress | OwnerName]) -> list[OwnerAddress]:
         resolved: list[OwnerAddress] = []
         for owner in written:
             if isinstance(owner, OwnerName):
