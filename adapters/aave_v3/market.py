@@ -162,12 +162,15 @@ class MarketReading:
         return (await self.generation())[0] == structure.generation
 
     async def generation(self) -> tuple[Generation, bool, str]:
-        """Generation, whether it is known or only the newest that is, and what the pool calls its revision."""
+        """Generation, whether it is known or only the newest that is, and what the pool calls its revision.
+
+        A pool that does not say its revision this once is taken to be what it was; the recomputed health would show if it were not.
+        """
         revision = await self.revision
         text = str(revision.value) if isinstance(revision, Value) else f"unreadable, {why(revision)}"
         known = self.fixed
-        if known is None and isinstance(revision, Value):
-            known = REVISIONS.get(revision.value)
+        if known is None:
+            known = REVISIONS.get(revision.value) if isinstance(revision, Value) else self.expected
         return (known, True, text) if known is not None else (max(Generation), False, text)
 
     async def market(self, addresses: tuple[Address, ...]) -> Market:

@@ -64,6 +64,7 @@ class ScriptedPool:
     chain_number: int = 42161
     generation: Generation = Generation.V3_6
     revision: int | None = None
+    silent_revision: bool = False
     reserves: list[ScriptedReserve] = field(default_factory=list)
     collateral: dict[str, set[int]] = field(default_factory=dict)
     modes: dict[int, EfficiencyMode] = field(default_factory=dict)
@@ -150,6 +151,8 @@ class ScriptedPool:
             "getUserAccountData(address)(uint256,uint256,uint256,uint256,uint256,uint256)": self._view,
             "getEModeCategoryData(uint8)((uint16,uint16,uint16,address,string))": self._mode,
         }
+        if self.silent_revision:
+            del functions["POOL_REVISION()(uint256)"]
         if self.generation >= Generation.V3_1:
             functions["getVirtualUnderlyingBalance(address)(uint128)"] = lambda asset: self._by(asset).liquidity
             functions["getLiquidationGracePeriod(address)(uint40)"] = lambda asset: self._by(asset).grace_until

@@ -13,7 +13,7 @@ from aggregator.model.outcome import Reason
 from aggregator.model.position import MarginAccount, Side
 from aggregator.model.token import TokenKind
 from aggregator.model.units import UINT256_MAX, WAD
-from aggregator.reading.adapter import Holdings
+from aggregator.reading.adapter import Holdings, Memory
 from aggregator.reading.kit import broken_laws
 from tests.adapters.scripted import Contract
 from tests.adapters.scripted_aave import (
@@ -221,6 +221,18 @@ async def test_an_unknown_revision_is_named_and_the_pools_verdict_stands() -> No
     assert "4711" in holdings.remarks[0].detail
     assert only(holdings).health_factor == 12 * 10**17
     assert holdings.gaps == ()
+
+
+async def test_a_revision_that_is_not_said_once_is_remembered() -> None:
+    pool = borrower(Generation.V3_3)
+    first = await pool.read()
+    pool.silent_revision = True
+    assert await pool.read() == first
+    assert pool.rounds == 1
+    pool.memory = Memory()
+    holdings = await pool.read()
+    assert [remark.code for remark in holdings.remarks] == ["unknown-revision"]
+    assert only(holdings).health_factor == only(first).health_factor
 
 
 async def test_where_the_recomputation_differs_the_pools_figure_stands_with_a_remark() -> None:
