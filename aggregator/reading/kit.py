@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from aggregator.model.identifiers import Address, ChainId
-from aggregator.model.outcome import Absent, Outcome, Reason, Unknown
+from aggregator.model.outcome import Absent, Outcome, Reason, Unknown, Value
 from aggregator.model.position import Leg
 from aggregator.model.snapshot import Block
 from aggregator.reading.adapter import Adapter, Holdings, Memory, Scope
 from aggregator.reading.manifest import Capability, Deployment, Manifest
-from aggregator.reading.reads import Read, Reads, Request, resolve_missing
+from aggregator.reading.reads import BalanceRequest, LogsRequest, Read, Reads, Request, resolve_missing
 from aggregator.reading.registry import registry
 
 Script: TypeAlias = Callable[[Request], Outcome[Any]]
@@ -45,6 +45,15 @@ class ScriptedReads(Reads):
 def not_deployed(_: Request) -> Outcome[Any]:
     """Nothing is deployed anywhere."""
     return Absent(Reason.NO_CODE)
+
+
+def nothing_there(request: Request) -> Outcome[Any]:
+    """An empty chain: no code, no logs, no native balance."""
+    if isinstance(request, LogsRequest):
+        return Value([])
+    if isinstance(request, BalanceRequest):
+        return Value(bytes(32))
+    return not_deployed(request)
 
 
 def unreachable(_: Request) -> Outcome[Any]:
@@ -97,6 +106,23 @@ async def read_scripted(adapter: Adapter, script: Script, *, discover: bool = Fa
     ]
 
 
+async def law_problems(adapter: Adapter) -> list[str]:
+    """Every law that needs no chain, on one adapter; empty where it keeps them all."""
+    problems = manifest_problems(adapter.manifest)
+    for name, script, empty in (
+        ("an empty chain", nothing_there, True),
+        ("a silent chain", unreachable, True),
+        ("refusals", refusing, False),
+    ):
+        for holdings in await read_scripted(adapter, script, discover=name == "refusals"):
+            problems.extend(f"{name}: {problem}" for problem in broken_laws(holdings))
+            if empty and (holdings.margin_accounts or holdings.positions):
+                problems.append(f"{name} shows positions")
+            if bool(holdings.gaps) != (script is unreachable) and empty:
+                problems.append(f"{name}: {'an invented gap' if holdings.gaps else 'no gap names it'}")
+    return problems
+
+
 def broken_laws(holdings: Holdings) -> list[str]:
     """What is wrong with holdings whatever the chain said; empty where all is well."""
     problems = [f"{leg.symbol}: negative amount" for leg in _legs(holdings) if leg.amount < 0 or leg.fees < 0]
@@ -111,9 +137,11 @@ def broken_laws(holdings: Holdings) -> list[str]:
             problems.append(f"{account.market}: an unknown health that no gap names")
     claimed = holdings.claims & {leg.asset for account in holdings.margin_accounts for leg in account.legs}
     problems.extend(f"{asset}: claimed and counted at once" for asset in sorted(claimed))
-    for composition in holdings.compositions:
-        if composition.denominator <= 0 or any(part.numerator < 0 for part in composition.parts):
-            problems.append(f"{composition.asset}: a composition that is none")
+    problems.extend(
+        f"{one.asset}: a composition that is none"
+        for one in holdings.compositions
+        if one.denominator <= 0 or any(part.numerator < 0 for part in one.parts)
+    )
     return problems
 
 

@@ -10,7 +10,7 @@ import pytest
 from aggregator.model.outcome import Absent, Outcome, Reason, Unknown, Value
 from aggregator.reading.adapter import Adapter
 from aggregator.reading.catalogue import adapters
-from aggregator.reading.kit import Script, broken_laws, manifest_problems, not_deployed, read_scripted, refusing, unreachable
+from aggregator.reading.kit import Script, broken_laws, manifest_problems, nothing_there, read_scripted, refusing, unreachable
 from aggregator.reading.reads import BalanceRequest, CallRequest, KeccakRequest, LogsRequest, Request
 
 every_adapter = pytest.mark.parametrize("adapter", adapters(), ids=lambda adapter: adapter.slug)
@@ -23,7 +23,7 @@ def test_the_manifest_keeps_its_promises(adapter: Adapter) -> None:
 
 @every_adapter
 async def test_an_address_without_code_is_not_deployed_and_no_gap(adapter: Adapter) -> None:
-    for holdings in await read_scripted(adapter, _nothing_there):
+    for holdings in await read_scripted(adapter, nothing_there):
         assert (holdings.margin_accounts, holdings.positions, holdings.gaps) == ((), (), ())
 
 
@@ -45,15 +45,6 @@ async def test_contracts_that_refuse_break_no_law(adapter: Adapter) -> None:
 async def test_hostile_answers_break_no_law(adapter: Adapter, seed: int) -> None:
     for holdings in await read_scripted(adapter, hostile_script(seed), discover=bool(seed % 2)):
         assert broken_laws(holdings) == []
-
-
-def _nothing_there(request: Request) -> Outcome[Any]:
-    """An empty chain: no code, no logs, no native balance."""
-    if isinstance(request, LogsRequest):
-        return Value([])
-    if isinstance(request, BalanceRequest):
-        return Value(bytes(32))
-    return not_deployed(request)
 
 
 def hostile_script(seed: int) -> Script:
