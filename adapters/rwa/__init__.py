@@ -1,0 +1,1 @@
+"""Tokenised funds and notes: what their tokens say of themselves beside the price."""
