@@ -8,10 +8,12 @@ from typing import Any
 from adapters.aave_v3.maths import EfficiencyMode, Generation, Holding, ReserveConfiguration, account_data
 from aggregator.model.identifiers import ZERO_ADDRESS, Address, evm_chain
 from aggregator.model.outcome import Reason
+from aggregator.model.position import MarginAccount
 from aggregator.model.snapshot import Block
+from aggregator.model.units import WAD
 from aggregator.reading.adapter import Adapter, Holdings, Memory
 from aggregator.reading.catalogue import adapters
-from aggregator.reading.kit import scope_of
+from aggregator.reading.kit import broken_laws, scope_of
 from tests.adapters.scripted import Chain, Contract, Refuses, Reverts, RoundReads, text
 
 NOW = 1_770_000_000
@@ -215,3 +217,23 @@ class ScriptedPool:
         data = account_data(self.generation, holdings, self.modes.get(self.mode_of.get(owner, 0)))
         named = (data.collateral, data.debt, data.available_borrows)
         return (*named, data.liquidation_threshold, data.loan_to_value, data.health_factor)
+
+
+ETHER_PRICE = 2_000 * 10**8
+MODE = EfficiencyMode(3, 9_000, 9_300, 10_100, "Ether\x1b[31m correlated", collateral_bitmap=1)
+
+
+def borrower(generation: Generation = Generation.V3_6, debt: int = 4_000 * 10**6, slug: str = "aave-v3") -> ScriptedPool:
+    """Three ether supplied, USDC borrowed."""
+    pool = ScriptedPool(slug, 1 if slug == "spark" else 42161, generation)
+    ether = pool.reserve("ETHX", price=ETHER_PRICE)
+    dollar = pool.reserve("USDX", word=configuration(7_800, 6))
+    pool.supply(ether, 3 * WAD)
+    dollar.variable[OWNER] = debt
+    return pool
+
+
+def only(holdings: Holdings) -> MarginAccount:
+    assert broken_laws(holdings) == []
+    (account,) = holdings.margin_accounts
+    return account
