@@ -123,15 +123,6 @@ def topic(event: str) -> str:
     return "0x" + keccak(text=event.replace(" ", "")).hex()
 
 
-def storage_slot(slot: int, *keys: int | str) -> int:
-    """The storage slot of ``mapping`` at ``slot`` under one or more keys (addresses as hex text)."""
-    place = slot
-    for key in keys:
-        number = int(key, 16) if isinstance(key, str) else key
-        place = int.from_bytes(keccak(number.to_bytes(32, "big") + place.to_bytes(32, "big")), "big")
-    return place
-
-
 def revert_reason(data: bytes, errors: dict[bytes, str] | None = None) -> str:
     """What a revert says: the text of ``Error(string)``, the panic code, a known custom error's name, or its hex."""
     if not data:

@@ -18,6 +18,7 @@ from aggregator.localnet import abi
 from aggregator.localnet.compiling import Artifact, Compiler, Json, SourceTree, Unit, read_artifact
 from aggregator.localnet.packages import PACKAGES, PackageStore, cache_directory
 from aggregator.localnet.progress import Progress, silent
+from aggregator.localnet.together import together
 
 CONTRACTS = Path(__file__).parent / "contracts"
 OWN = "localnet"
@@ -52,14 +53,14 @@ class Artifacts:
 
     async def prepare(self) -> Path:
         """Fetch every package and compile every source; returns the node's binary."""
-        async with asyncio.TaskGroup() as group:
-            # The longest way first: Aave's sources and their compiler.
-            for compile_group in (self._compile_aave, self._compile_morpho, self._compile_own):
-                group.create_task(compile_group())
-            for name in sorted(PACKAGES, key=lambda name: not name.startswith("solc-0.8.27")):
-                group.create_task(self._fetch(name))
-            node = group.create_task(self.packages.anvil())
-        return node.result()
+        # The longest way first: Aave's sources and their compiler.
+        names = sorted(PACKAGES, key=lambda name: not name.startswith("solc-0.8.27"))
+        await together(
+            *(self._compile_aave(), self._compile_morpho(), self._compile_own()),
+            *(self._fetch(name) for name in names),
+            self._fetch_node(),
+        )
+        return await self.packages.anvil()
 
     def get(self, package: str, name: str) -> Artifact:
         """``get("localnet", "ManagedToken")`` or ``get("@uniswap/v3-core", "artifacts/…/UniswapV3Factory.json")``.
@@ -91,8 +92,11 @@ class Artifacts:
     async def _fetch(self, name: str) -> None:
         self._directories[name] = await self.packages.directory(name)
 
+    async def _fetch_node(self) -> None:
+        await self.packages.anvil()
+
     async def _compile_aave(self) -> None:
-        aave, openzeppelin, solidity_utils = await asyncio.gather(
+        aave, openzeppelin, solidity_utils = await together(
             *(self.packages.directory(name) for name in (AAVE, "@openzeppelin/contracts", "@bgd-labs/solidity-utils"))
         )
         tree = SourceTree(

@@ -19,6 +19,7 @@ import orjson
 
 from aggregator.localnet.packages import PackageError, PackageStore, node_command
 from aggregator.localnet.progress import Progress, silent
+from aggregator.localnet.together import together
 
 Json = dict[str, object]
 
@@ -187,9 +188,7 @@ class Compiler:
                 scratch.write_bytes(orjson.dumps(contracts))
                 scratch.rename(places[index])
 
-        async with asyncio.TaskGroup() as group:
-            for compiler, indices in missing.items():
-                group.create_task(run(compiler, indices))
+        await together(*(run(compiler, indices) for compiler, indices in missing.items()))
         return [{name: read_artifact(name, document) for name, document in orjson.loads(place.read_bytes()).items()} for place in places]
 
     def _place(self, unit: Unit, document: Json) -> Path:

@@ -29,6 +29,7 @@ from aggregator.localnet.node import LocalChain, LocalChainError
 from aggregator.localnet.packages import ANVIL_VERSION, cache_directory
 from aggregator.localnet.progress import Progress, Timings, silent
 from aggregator.localnet.stages import Stage, all_stages
+from aggregator.localnet.together import together
 from aggregator.localnet.world import CHAINS, World
 
 _SOURCES = Path(__file__).parent
@@ -124,9 +125,7 @@ async def _open(
         state = kept.state(chain_id) if kept is not None else None
         chains[chain_id] = await LocalChain.start(binary, chain_id, port=(ports or {}).get(chain_id), state=state)
 
-    async with asyncio.TaskGroup() as group:
-        for chain_id in CHAINS:
-            group.create_task(one(chain_id))
+    await together(*(one(chain_id) for chain_id in CHAINS))
 
 
 async def _start(

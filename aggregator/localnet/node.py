@@ -284,16 +284,6 @@ class LocalChain:
     async def set_balance(self, address: str, wei: int) -> None:
         await self.rpc("anvil_setBalance", address, hex(wei))
 
-    async def set_storage(self, address: str, slot: int, value: int) -> None:
-        await self.rpc("anvil_setStorageAt", address, hex(slot), f"0x{value:064x}")
-
-    async def set_storages(self, writes: Sequence[tuple[str, int, int]]) -> None:
-        """Many ``(address, slot, value)`` in a few round trips."""
-        for start in range(0, len(writes), 2000):
-            await self.batch(
-                [("anvil_setStorageAt", [address, hex(slot), f"0x{value:064x}"]) for address, slot, value in writes[start : start + 2000]]
-            )
-
     async def set_nonce(self, address: str, nonce: int) -> None:
         await self.rpc("anvil_setNonce", address, hex(nonce))
 

@@ -151,11 +151,6 @@ contract AggregatorProxy {
         }
     }
 
-    function switchTo(address next) external {
-        require(msg.sender == owner, "Only callable by owner");
-        phaseAggregators[++phaseId] = next;
-    }
-
     function aggregator() public view returns (address) {
         return phaseAggregators[phaseId];
     }

@@ -7,8 +7,6 @@ not: this version creates them one nonce earlier than the production reserves' d
 
 from __future__ import annotations
 
-import asyncio
-
 from aggregator.localnet import abi
 from aggregator.localnet.artifacts import AAVE as PACKAGE
 from aggregator.localnet.deploy.aave_markets import AAVE
@@ -17,6 +15,7 @@ from aggregator.localnet.deploy.lending import AaveMarket, LendingReserve, lend_
 from aggregator.localnet.deploy.lending_oracles import place_oracles
 from aggregator.localnet.deploy.lending_terms import EMode, Market, Reserve
 from aggregator.localnet.node import DEPLOYER, creation_address
+from aggregator.localnet.together import together
 from aggregator.localnet.world import World, WorldError
 
 BASE_CURRENCY_UNIT = 10**8
@@ -34,7 +33,7 @@ async def deploy(world: World) -> None:
 
     The tokens, feeds and staking tokens that it lists must be there.
     """
-    await asyncio.gather(*(_deploy(world, chain_id) for chain_id in world.chains))
+    await together(*(_deploy(world, chain_id) for chain_id in world.chains))
 
 
 async def _deploy(world: World, chain_id: int) -> None:

@@ -6,7 +6,6 @@ rounds lie in a first phase's aggregator, newer ones in the second's, so round i
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from aggregator.localnet.anvil import GENESIS_TIME
 from aggregator.localnet.deploy.feed_listings import DAY, LISTINGS, SEQUENCER_FEEDS, Listing
 from aggregator.localnet.history import HOUR
 from aggregator.localnet.node import DEPLOYER
+from aggregator.localnet.together import together
 from aggregator.localnet.world import Feed, World
 
 FIRST_PHASE_DAYS = 30
@@ -47,7 +47,7 @@ async def deploy(world: World) -> None:
             await world.chains[chain_id].place(address, world.own("SequencerUptime"), ["uint256", "address"], arguments)
             world.record(chain_id, SequencerFeed(address))
 
-    await asyncio.gather(*(one_chain(chain_id) for chain_id in world.chains))
+    await together(*(one_chain(chain_id) for chain_id in world.chains))
 
 
 def _paths(seed: int) -> dict[str, list[float]]:
