@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
+from adapters.uniswap_v2.maths import PairState
+from adapters.uniswap_v2.pairs import pair_of
 from aggregator.model.identifiers import ZERO_ADDRESS, Address, evm_chain
 from aggregator.model.outcome import Outcome, Value
 from aggregator.model.snapshot import Block
@@ -16,7 +19,7 @@ from aggregator.reading.catalogue import adapters
 from aggregator.reading.concentrated import Pair, fee_growth_inside
 from aggregator.reading.kit import scope_of
 from aggregator.reading.reads import KeccakRequest, Log, Request, Word, word_value
-from tests.adapters.scripted import Chain, Contract, Reverts, RoundReads, topic
+from tests.adapters.scripted import Chain, Contract, Reverts, RoundReads, text, token, topic
 
 CHAIN = evm_chain(1)
 OWNER, OTHER = (Address("0x" + digit * 40) for digit in "12")
@@ -226,3 +229,74 @@ class V4Scene(Scene):
             nft is not None and owner == self.contract("position_manager") and (pool, lower, upper) == (nft.pool_id, nft.lower, nft.upper)
         )
         return (nft.liquidity, *nft.last) if right and nft is not None else (0, 0, 0)
+
+
+@dataclass
+class ScriptedPair:
+    """A pair's state and balances."""
+
+    tokens: tuple[Address, Address]
+    state: PairState
+    balances: dict[Address, int]
+
+
+class V2Scene(Scene):
+    """The factory of v2 and its pairs, at the addresses that follow from their tokens, and the tokens' balances of the pairs."""
+
+    def __init__(self) -> None:
+        super().__init__("uniswap-v2")
+        self.fee_to = ZERO_ADDRESS
+        self.pairs: dict[Address, ScriptedPair] = {}
+        self.factory = Contract(
+            {
+                "feeTo()(address)": lambda: self.fee_to,
+                "getPair(address,address)(address)": lambda one, other: (
+                    self.pair(one, other) if self._is_pair(one, other) else ZERO_ADDRESS
+                ),
+            }
+        )
+        self.chain.contracts[self.contract("factory")] = self.factory
+
+    def pair(self, one: str, other: str) -> Address:
+        """Address of the pair of two tokens, there or not."""
+        parameters = adapter_of(self.slug).manifest.deployments[CHAIN][0].parameters
+        init_code_hash = bytes.fromhex(str(parameters["init_code_hash"])[2:])
+        return pair_of(self.contract("factory"), init_code_hash, Address(one), Address(other)).address
+
+    def add(self, one: Address, other: Address, state: PairState, balances: dict[Address, int]) -> ScriptedPair:
+        """Create a pair; tokens that are not there yet come into being with it."""
+        token0, token1 = sorted((one, other))
+        address = self.pair(token0, token1)
+        made = self.pairs[address] = ScriptedPair((token0, token1), state, balances)
+        self.chain.contracts[address] = Contract(
+            {
+                "balanceOf(address)(uint256)": lambda owner: made.balances.get(owner, 0),
+                "totalSupply()(uint256)": lambda: made.state.supply,
+                "getReserves()(uint112,uint112,uint32)": lambda: (made.state.reserve0, made.state.reserve1, 0),
+                "kLast()(uint256)": lambda: made.state.k_last,
+                "token0()(address)": token0,
+                "token1()(address)": token1,
+                "factory()(address)": self.contract("factory"),
+                "symbol()()": text("UNI-V2"),
+                "decimals()(uint8)": 18,
+            }
+        )
+        for one in (token0, token1):
+            contract = self.chain.contracts.setdefault(one, token("ODD", 9))
+            contract.put("balanceOf(address)(uint256)", partial(self._held, one))
+        return made
+
+    def tell(self, token_address: Address, receiver: Address, block: int, topics: int = 3) -> None:
+        """The log of a transfer of a token, or of an NFT where it has four topics."""
+        transfer = "0x" + keccak(b"Transfer(address,address,uint256)").hex()
+        known = (transfer, topic(ZERO_ADDRESS), topic(receiver), f"0x{7:064x}")
+        self.chain.logs.append(Log(token_address, known[:topics], b"" if topics == 4 else bytes(32), block, len(self.chain.logs)))
+
+    def _held(self, one: Address, holder: str) -> int:
+        pair = self.pairs.get(Address(holder))
+        if pair is None or one not in pair.tokens:
+            return 0
+        return pair.state.balance0 if one == pair.tokens[0] else pair.state.balance1
+
+    def _is_pair(self, one: str, other: str) -> bool:
+        return self.pair(one, other) in self.pairs
