@@ -117,6 +117,9 @@ class Transport:
             raise EndpointTimedOut(_timeout_words(error, self._policy)) from None
         except aiohttp.ClientError as error:
             raise _failure(error) from None
+        except ValueError:
+            # Not the answer: a host name that the resolver or the client library cannot even encode.
+            raise EndpointUnreachable("the host name is not one that can be looked up") from None
         except OSError as error:
             raise ConnectionLost(f"the connection failed ({_reason(error)})") from None
 

@@ -72,6 +72,12 @@ class EndpointUrl:
             raise ValueError(_EXPECTED)
         return EndpointUrl(url)
 
+    @property
+    def is_local(self) -> bool:
+        """True for an endpoint on this machine."""
+        host = urlsplit(self._url).hostname if not _VARIABLE.search(self._url) else None
+        return host is not None and (host in ("localhost", "::1") or host.startswith("127."))
+
     def reveal(self) -> str:
         """The URL itself, for the connection and nothing else."""
         return self._url

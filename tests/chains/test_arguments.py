@@ -55,6 +55,7 @@ def test_whatever_is_written_is_answered_with_one_line_or_taken(text: str) -> No
 def test_rpc_overrides() -> None:
     assert parse_rpc_override("eth=http://127.0.0.1:8545", CHAINS) == ("eip155:1", "http://127.0.0.1:8545")
     assert parse_rpc_override("42161=https://h.example/v3/key?a=b", CHAINS) == ("eip155:42161", "https://h.example/v3/key?a=b")
+    assert parse_rpc_override("eth=${ETH_RPC}", CHAINS) == ("eip155:1", "${ETH_RPC}")
     assert rpc_overrides(["eth=http://a.example", "base=http://b.example", "1=http://c.example"], CHAINS) == {
         "eip155:1": ("http://a.example", "http://c.example"),
         "eip155:8453": ("http://b.example",),
@@ -70,7 +71,7 @@ def test_rpc_overrides() -> None:
         ("eth=", "expected an http:// or https:// URL"),
         ("eth=secret-secret", "expected an http:// or https:// URL"),
         ("eth=ws://h.example/secret-secret", "expected an http:// or https:// URL"),
-        ("eth=${ETH_RPC}", "did not fill in"),
+        ("eth=${ETH_RPC", "expected an http:// or https:// URL"),
         ("ether=http://h.example/secret-secret", "unknown chain"),
     ],
 )

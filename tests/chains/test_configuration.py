@@ -171,6 +171,7 @@ def test_own_endpoints_replace_the_shipped_ones() -> None:
     entry = SHIPPED[ChainId("eip155:1")].with_endpoints(["http://127.0.0.1:8545", "https://rpc.example/key"])
     assert [endpoint.url.reveal() for endpoint in entry.endpoints] == ["http://127.0.0.1:8545", "https://rpc.example/key"]
     assert entry.log_range_blocks == 1_000_000
+    assert [endpoint.requests_per_second for endpoint in entry.endpoints] == [1_000, 50]
     with pytest.raises(InputError, match=r"^Ethereum: expected an http:// or https:// URL"):
         SHIPPED[ChainId("eip155:1")].with_endpoints(["ws://127.0.0.1:8545"])
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aggregator.chains.client import AccessDenied, AnswerTooLarge, BlockUnavailable, ChainClient
+from aggregator.chains.client import AccessDenied, AnswerTooLarge, BlockUnavailable, ChainClient, RpcCall
 from aggregator.chains.network import Network
 from aggregator.chains.policy import Policy, retry_after_seconds
 from aggregator.chains.standing import Standing
 from aggregator.model.errors import EndpointError, EndpointOverloaded, EndpointUnreachable
 from tests.chains.support import CHAIN, HASTY, calls, client_of, one_chain
-from tests.faulty_endpoint import Delay, FaultyEndpoint, Raw, Refuse, Status, chain_id, html, shuffled
+from tests.faulty_endpoint import Delay, FaultyEndpoint, Raw, Refuse, Status, Stuck, block_hash, chain_id, html, shuffled
 
 
 async def test_the_first_endpoint_is_used_as_long_as_it_is_well() -> None:
@@ -208,3 +208,27 @@ async def test_a_proxy_passes_on_and_spoils() -> None:
         for _ in range(4):
             assert await client.batch(calls(3)) == [0, 1, 2]
         assert proxy.requests > node.requests == 5
+
+
+async def test_a_proxy_lies_about_blocks() -> None:
+    def handler(method: str, params: list[object]) -> object:
+        return {"number": "0x64" if params[0] == "latest" else params[0], "hash": "0x" + "aa" * 32}
+
+    latest = [RpcCall("eth_getBlockByNumber", ("latest", False)), RpcCall("test_echo", (7,))]
+    async with (
+        FaultyEndpoint(handler=handler) as node,
+        FaultyEndpoint(upstream=node.url) as proxy,
+        client_of(one_chain(proxy.url)) as client,
+    ):
+        block, other = await client.batch(latest)
+        assert block == {"number": "0x64", "hash": "0x" + "aa" * 32}
+        proxy.inject(Stuck(90))
+        proxy.inject(block_hash("0x" + "bb" * 32))
+        assert await client.batch(latest) == [{"number": "0x5a", "hash": "0x" + "bb" * 32}, other]
+
+
+async def test_a_host_that_cannot_be_one_is_unreachable() -> None:
+    for host in ("a" * 70 + ".example", "-.example", "x..example", "*", "1.2.3.4.5"):
+        async with client_of(one_chain(f"http://{host}/"), rounds=1) as client:
+            with pytest.raises(EndpointError):
+                await client.batch(calls(1))
