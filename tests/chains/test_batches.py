@@ -14,19 +14,8 @@ from aggregator.chains.endpoint import Endpoint
 from aggregator.chains.network import Network
 from aggregator.model.errors import EndpointError, EndpointInvalid, EndpointRefused
 from tests.chains.support import CHAIN, HASTY, calls, client_of, one_chain
-from tests.faulty_endpoint import (
-    BatchLimit,
-    BodyLimit,
-    Change,
-    Fault,
-    FaultyEndpoint,
-    Refuse,
-    Reset,
-    RpcFailure,
-    Status,
-    chain_id,
-    shuffled,
-)
+from tests.faults import BatchLimit, BodyLimit, Change, Fault, Refuse, Reset, Status, chain_id, shuffled
+from tests.faulty_endpoint import FaultyEndpoint, RpcFailure
 
 
 def the_endpoint(configuration: ChainsConfiguration, network: Network) -> Endpoint:

@@ -19,25 +19,24 @@ from aggregator.model.errors import (
     EndpointUnreachable,
 )
 from tests.chains.support import CHAIN, HASTY, calls, client_of, one_chain
-from tests.faulty_endpoint import (
+from tests.faults import (
     Change,
     CutOff,
     Delay,
     Endless,
     Exchange,
     Fault,
-    FaultyEndpoint,
     Raw,
     Refuse,
     Reset,
     Rewrite,
-    RpcFailure,
     Status,
     Truncate,
     chain_id,
     html,
     shuffled,
 )
+from tests.faulty_endpoint import FaultyEndpoint, RpcFailure
 
 
 async def failure(fault: Fault, count: int = 3, **policy: float) -> EndpointError:

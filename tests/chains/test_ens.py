@@ -17,7 +17,8 @@ from aggregator.localnet.node import LocalChain
 from aggregator.model.errors import IncompleteError, InputError
 from aggregator.model.identifiers import Address, ChainId, evm_chain
 from tests.chains.support import HASTY
-from tests.faulty_endpoint import FaultyEndpoint, Status
+from tests.faults import Status
+from tests.faulty_endpoint import FaultyEndpoint
 
 CHAINS = load_chains()
 CHAIN, REGISTRY = registry_chain(CHAINS)

@@ -15,7 +15,8 @@ from aggregator.chains.policy import Policy, retry_after_seconds
 from aggregator.chains.standing import Standing
 from aggregator.model.errors import EndpointError, EndpointOverloaded, EndpointUnreachable
 from tests.chains.support import CHAIN, HASTY, calls, client_of, one_chain
-from tests.faulty_endpoint import Delay, FaultyEndpoint, Raw, Refuse, Status, Stuck, block_hash, chain_id, html, shuffled
+from tests.faults import Delay, Raw, Refuse, Status, Stuck, block_hash, chain_id, html, shuffled
+from tests.faulty_endpoint import FaultyEndpoint
 
 
 async def test_the_first_endpoint_is_used_as_long_as_it_is_well() -> None:

@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.faulty_endpoint import Delay, FaultyEndpoint
+from tests.faults import Delay
+from tests.faulty_endpoint import FaultyEndpoint
 
 PROGRAM = """
 import asyncio, sys

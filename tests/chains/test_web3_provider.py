@@ -17,7 +17,8 @@ from aggregator.localnet.node import LocalChain
 from aggregator.model.errors import EndpointError
 from aggregator.model.identifiers import evm_chain
 from tests.chains.support import HASTY
-from tests.faulty_endpoint import FaultyEndpoint, Status
+from tests.faults import Status
+from tests.faulty_endpoint import FaultyEndpoint
 
 pytestmark = pytest.mark.localnet
 
