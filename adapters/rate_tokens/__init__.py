@@ -1,1 +1,1 @@
-"""Tokens that grow in value against their underlying by a rate of their protocol: liquid staking and restaking."""
+"""Tokens that grow in value against their underlying by a rate of their protocol: staking, restaking, and bridged vault shares."""

@@ -40,10 +40,10 @@ EVERY = pytest.mark.parametrize(
 
 def scripted(deployment: Deployment, amount: int, rate: int = RATE, age: int = 60) -> Chain:
     """The deployment's contracts, with a rate of `rate` wad."""
-    at = deployment.contracts
-    chain = Chain({at["token"]: token(deployment.market, 18, {OWNER: amount})})
+    at, decimals = deployment.contracts, 6 if deployment.market == "syrupUSDC" else 18
+    chain = Chain({at["token"]: token(deployment.market, decimals, {OWNER: amount})})
     if "underlying" in at:
-        chain.contracts[at["underlying"]] = token("UNDER", 18)
+        chain.contracts[at["underlying"]] = token("UNDER", decimals)
     how, function = deployment.parameters["rate"], deployment.parameters.get("function")
     if how == "feed":
         latest = (1, rate, 0, NOW - age, 1)
