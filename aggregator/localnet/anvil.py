@@ -26,7 +26,7 @@ STATES_KEPT = 100_000
 # Also what an eth_call may burn. Room for a block of several hundred transactions; low enough that a token whose
 # balanceOf never ends costs a reader a fraction of a second, as on a public node.
 BLOCK_GAS_LIMIT = 300_000_000
-_HOME_PREFIX, _ERRORS = "crossmargin-anvil-", "errors.txt"
+_HOME_PREFIX, _ERRORS, _READY = "crossmargin-anvil-", "errors.txt", "ready.ipc"
 
 # Runs between fork and exec in a fresh interpreter: `preexec_fn` is unsafe beside threads.
 _LAUNCHER = """
@@ -121,6 +121,10 @@ def _errors_file(home: str) -> BinaryIO:
     return Path(home, _ERRORS).open("wb")
 
 
+def _is_ready(anvil: AnvilProcess) -> bool:
+    return Path(anvil.home, _READY).exists()
+
+
 def _said(anvil: AnvilProcess) -> str:
     lines = Path(anvil.home, _ERRORS).read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return " ".join(line.strip() for line in lines[-5:])
@@ -148,6 +152,7 @@ async def _spawn(binary: Path, chain_id: int, port: int, state: Path | None) -> 
         *("--no-mining", "--order", "fifo", "--accounts", "0", "--auto-impersonate", "--no-request-size-limit"),
         *("--gas-limit", str(BLOCK_GAS_LIMIT), "--base-fee", "0", "--gas-price", "0"),
         *("--timestamp", str(GENESIS_TIME), "--cache-path", home),
+        *("--ipc", str(Path(home, _READY))),
     ]
     if state is not None:
         command += ["--load-state", str(state)]
@@ -165,18 +170,15 @@ async def _spawn(binary: Path, chain_id: int, port: int, state: Path | None) -> 
 
 
 async def _listens(anvil: AnvilProcess, seconds: float = 60) -> bool:
+    """Wait until the process serves; False when it ended instead.
+
+    An answer on the port could be another program's. The node opens the pipe in its own directory only after it has
+    got the port.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while anvil.running and loop.time() < deadline:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", anvil.port)
-        except OSError:
-            await asyncio.sleep(0.02)
-            continue
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        # Whoever lost the race for the port exits at once: then it was another program that answered.
-        await asyncio.sleep(0.05)
-        return anvil.running
+        if _is_ready(anvil):
+            return True
+        await asyncio.sleep(0.01)
     return False

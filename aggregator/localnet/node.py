@@ -22,7 +22,7 @@ from aggregator.localnet.receipts import Log, Receipt, creation_address
 
 __all__ = ["DEPLOYER", "LocalChain", "LocalChainError", "Log", "Receipt", "creation_address"]
 
-DEPLOYER = "0x00000000000000000000000000000000DeC0De01"
+DEPLOYER = "0x00000000000000000000000000000000Dec0dE01"
 BLOCK_SECONDS = {1: 12, 42161: 1, 8453: 2}
 TRANSACTION_GAS = 30_000_000
 LATEST = "latest"

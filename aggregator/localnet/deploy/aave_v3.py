@@ -58,6 +58,7 @@ async def _deploy(world: World, chain_id: int) -> None:
         admin=DEPLOYER,
         reserves=reserves,
         e_modes={one.label: one.number for one in listed.e_modes},
+        ltv_zero=tuple((one.number, symbol) for one in listed.e_modes for symbol in one.ltv_zero),
     )
     world.record(chain_id, market)
     await lend_out(world, market, listed.reserves, 1)
@@ -192,11 +193,7 @@ async def _e_modes(world: World, chain_id: int, e_modes: tuple[EMode, ...], conf
         for one in e_modes:
             signature = "setEModeCategory(uint8,uint16,uint16,uint16,string)"
             await chain.send(DEPLOYER, configurator, signature, one.number, *one.terms, one.label)
-            for kind, symbols in (
-                ("Collateral", one.collateral),
-                ("Borrowable", one.borrowable),
-                ("Ltvzero", one.ltv_zero),
-            ):
+            for kind, symbols in (("Collateral", one.collateral), ("Borrowable", one.borrowable)):
                 setter = f"setAsset{kind}InEMode(address,uint8,bool)"
                 for symbol in symbols:
                     asset = world.token(chain_id, symbol).address

@@ -38,7 +38,10 @@ class LendingReserve:
 
 @dataclass(frozen=True, slots=True)
 class LendingMarket:
-    """One pool with everything that belongs to it; e-mode categories by label."""
+    """One pool with everything that belongs to it; e-mode categories by label.
+
+    ``ltv_zero``: (category, symbol) of e-mode collateral that ``close_reserves`` leaves to bear health alone.
+    """
 
     chain_id: int
     provider: str
@@ -52,6 +55,7 @@ class LendingMarket:
     admin: str
     reserves: dict[str, LendingReserve]
     e_modes: dict[str, int]
+    ltv_zero: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +141,19 @@ async def liquidate(world: World, market: LendingMarket, liquidator: str, user: 
 
 
 async def close_reserves(world: World, market: LendingMarket) -> None:
-    """Freeze and pause the reserves that are meant to be, once owners have their positions in them."""
+    """Freeze and pause the reserves that are meant to be, and take away the LTV of some e-mode collateral.
+
+    Nobody could get such positions afterwards: it is for when owners have theirs.
+    """
     chain = _chain(world, market)
     for reserve in market.reserves.values():
         if reserve.closed == "frozen":
             await chain.send(market.admin, market.configurator, "setReserveFreeze(address,bool)", reserve.asset, True)
         elif reserve.closed == "paused":
             await chain.send(market.admin, market.configurator, "setReservePause(address,bool)", reserve.asset, True)
+    for category, symbol in market.ltv_zero:
+        signature = "setAssetLtvzeroInEMode(address,uint8,bool)"
+        await chain.send(market.admin, market.configurator, signature, market.reserves[symbol].asset, category, True)
 
 
 async def give(world: World, chain_id: int, symbol: str, owner: str, amount: int) -> None:

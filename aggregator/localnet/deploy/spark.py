@@ -59,6 +59,7 @@ async def deploy(world: World) -> None:
         admin=DEPLOYER,
         reserves=reserves,
         e_modes={one.label: one.number for one in SPARK.e_modes},
+        ltv_zero=(),
     )
     world.record(CHAIN, market)
     await lend_out(world, market, SPARK.reserves, 1_000)
