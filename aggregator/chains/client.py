@@ -6,9 +6,10 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import add
+from typing import TypeAlias
 
 from aggregator.chains.configuration import ChainConfiguration
 from aggregator.chains.endpoint import Endpoint
@@ -42,6 +43,9 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+Accept: TypeAlias = Callable[[int, RpcAnswer], None]
+"""raises EndpointInvalid for an answer that cannot be believed"""
 
 _STAY_FACTOR, _STAY_SECONDS = 1.5, 0.05
 """another endpoint is preferred only when it is better than the present one by this much: two nodes have two heads"""
@@ -86,13 +90,14 @@ class ChainClient:
         """HTTP requests sent so far."""
         return self.statistics.requests
 
-    async def batch(self, calls: Sequence[RpcCall], *, deadline: float | None = None) -> list[RpcAnswer]:
+    async def batch(self, calls: Sequence[RpcCall], *, deadline: float | None = None, accept: Accept | None = None) -> list[RpcAnswer]:
         """Answers in the order of `calls`, from one HTTP request to the best endpoint where its limits allow that.
 
         An answer is the result as parsed JSON or, in its place, an EndpointRefused: the JSON-RPC error of that call. A refusal that
         another endpoint may not repeat (rate limit, block not there yet, too large) is first tried elsewhere and again.
         Raises EndpointError when no endpoint gave anything usable, after retries. `deadline` is a time of the running event loop's
-        clock (`loop.time() + seconds`); without one the policy's applies.
+        clock (`loop.time() + seconds`); without one the policy's applies. `accept` looks at each answer with its place in `calls` and
+        raises EndpointInvalid for one that cannot be believed: the endpoint has then failed, and another is asked.
         """
         if not calls:
             return []
@@ -101,14 +106,14 @@ class ChainClient:
         work = _Work(calls)
         try:
             async with asyncio.timeout_at(limit):
-                await self._complete(work, limit)
+                await self._complete(work, limit, accept)
         except TimeoutError:
             if not work.settle():
                 detail = f"; before that: {work.summary(self.chain)}" if work.failures else ""
                 raise EndpointTimedOut(f"{self.chain}: no answer before the deadline{detail}") from None
         return work.answers
 
-    async def _complete(self, work: _Work, limit: float) -> None:
+    async def _complete(self, work: _Work, limit: float, accept: Accept | None) -> None:
         clock = asyncio.get_running_loop().time
         for round_number in range(self._policy.rounds):
             if round_number:
@@ -117,7 +122,7 @@ class ChainClient:
                     break
                 await asyncio.sleep(pause)
             for endpoint in self._candidates(work, clock()):
-                await self._try(endpoint, work)
+                await self._try(endpoint, work, accept)
                 if not work.pending:
                     return
             if not work.worth_another_round(round_number + 1, self._policy.rounds):
@@ -125,12 +130,15 @@ class ChainClient:
         if not work.settle():
             raise work.summary(self.chain)
 
-    async def _try(self, endpoint: Endpoint, work: _Work) -> None:
+    async def _try(self, endpoint: Endpoint, work: _Work, accept: Accept | None) -> None:
         if work.failures or work.refusals:
             endpoint.statistics.retries += 1
         pending = work.pending
         try:
             answers = await endpoint.batch([work.calls[position] for position in pending])
+            if accept is not None:
+                for position, answer in zip(pending, answers, strict=True):
+                    accept(position, answer)
         except EndpointError as error:
             log.debug("%s: %s", self.chain, error)
             work.fail(endpoint, error)

@@ -18,7 +18,7 @@ from eth_hash.auto import keccak
 from aggregator.chains.lens import LENS_ADDRESS, lens_code
 from aggregator.chains.lens.encoding import NotALensReply, Status, decode_reply, encode_program
 from aggregator.chains.rpc import BlockUnavailable, RpcAnswer, RpcCall
-from aggregator.model.errors import EndpointRefused
+from aggregator.model.errors import EndpointInvalid, EndpointRefused
 from aggregator.model.identifiers import Address, ChainId, address_of_word, evm_reference
 from aggregator.model.outcome import Absent, Reason, Unknown, Value
 from aggregator.model.snapshot import Block
@@ -93,6 +93,13 @@ class Job(ABC):
     @abstractmethod
     def settle(self, answer: RpcAnswer, place: Place) -> Settled: ...
 
+    def accept(self, answer: RpcAnswer, place: Place) -> None:  # noqa: B027 (most answers do not tell their block)
+        """EndpointInvalid for an answer of another block than the pinned one, so that another endpoint is asked."""
+
+    def halves(self) -> list[Job]:
+        """The same work in smaller pieces, for an endpoint that takes too long over it; empty where it cannot be cut."""
+        return []
+
     def fail(self, reason: str) -> None:
         """No endpoint gave a usable answer."""
         for read in self.reads:
@@ -124,10 +131,6 @@ class LensJob(Job):
             reply = decode_reply(hex_bytes(answer), len(self.reads))
         except NotALensReply:
             return self._without_lens(place)
-        if not self._is_pinned(reply.number, reply.timestamp, reply.chain_reference, place):
-            answered = f"block {reply.number} of chain {reply.chain_reference}"
-            self.fail(f"an endpoint answered for {answered} instead of block {place.block.number}")
-            return Settled()
         place.abilities.lens = True
         again: list[Read[Any]] = []
         for read, step in zip(self.reads, reply.answers, strict=True):
@@ -148,20 +151,25 @@ class LensJob(Job):
         if not place.abilities.lens:
             return Settled(plainly=self.reads)
         # the lens works here, so something in this chunk does not: halve until it stands alone
+        halves = self.halves()
+        return Settled(jobs=halves) if halves else Settled(plainly=self.reads)
+
+    def halves(self) -> list[Job]:
         groups = list(components(self.reads))
         if len(groups) == 1:
-            return Settled(plainly=self.reads)
+            return []
         middle = len(groups) // 2
-        halves = [[read for group in part for read in group] for part in (groups[:middle], groups[middle:])]
-        return Settled(jobs=[LensJob(half) for half in halves])
+        return [LensJob([read for group in part for read in group]) for part in (groups[:middle], groups[middle:])]
 
-    @staticmethod
-    def _is_pinned(number: int, timestamp: int, chain: int, place: Place) -> bool:
-        return (
-            timestamp == place.block.timestamp
-            and chain == evm_reference(place.chain)
-            and (place.number_is_foreign or number == place.block.number)
-        )
+    def accept(self, answer: RpcAnswer, place: Place) -> None:
+        try:
+            reply = decode_reply(hex_bytes(answer), len(self.reads))
+        except NotALensReply:
+            return
+        timely = reply.timestamp == place.block.timestamp and reply.chain_reference == evm_reference(place.chain)
+        if not timely or not (place.number_is_foreign or reply.number == place.block.number):
+            answered = f"block {reply.number} of chain {reply.chain_reference}"
+            raise EndpointInvalid(f"answered for {answered} instead of block {place.block.number}")
 
     @staticmethod
     def _resolve(read: Read[Any], status: Status, data: bytes) -> None:
@@ -207,19 +215,13 @@ class MulticallJob(Job):
             return Settled()
         try:
             (results,) = decode(["(bool,bytes)[]"], hex_bytes(answer))
-            (_, timestamp), *results = results
+            results = results[1:]
             if len(results) != len(self.reads):
                 raise ValueError("another number of results")
         except (DecodingError, ValueError, OverflowError):
             if place.abilities.multicall is None and not isinstance(answer, EndpointRefused):
                 place.abilities.multicall = False
-            if place.abilities.multicall is False or len(self.reads) == 1:
-                return Settled(jobs=[SingleJob(read) for read in self.reads])
-            middle = len(self.reads) // 2
-            return Settled(jobs=[MulticallJob(self.reads[:middle]), MulticallJob(self.reads[middle:])])
-        if int.from_bytes(timestamp, "big") != place.block.timestamp:
-            self.fail(f"an endpoint answered for another block than {place.block.number}")
-            return Settled()
+            return Settled(jobs=[SingleJob(read) for read in self.reads] if place.abilities.multicall is False else self.halves())
         place.abilities.multicall = True
         jobs: list[Job] = []
         for read, (success, data) in zip(self.reads, results, strict=True):
@@ -228,6 +230,20 @@ class MulticallJob(Job):
             else:
                 resolve_plain(read, data, success)
         return Settled(jobs=jobs)
+
+    def halves(self) -> list[Job]:
+        if len(self.reads) == 1:
+            return [SingleJob(self.reads[0])]
+        middle = len(self.reads) // 2
+        return [MulticallJob(self.reads[:middle]), MulticallJob(self.reads[middle:])]
+
+    def accept(self, answer: RpcAnswer, place: Place) -> None:
+        try:
+            (results,) = decode(["(bool,bytes)[]"], hex_bytes(answer))
+        except (DecodingError, ValueError, OverflowError):
+            return
+        if not results or int.from_bytes(results[0][1], "big") != place.block.timestamp:
+            raise EndpointInvalid(f"answered for another block than {place.block.number}")
 
 
 class SingleJob(Job):

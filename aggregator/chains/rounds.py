@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from eth_hash.auto import keccak
 
-from aggregator.chains.client import ChainClient, RpcCall
+from aggregator.chains.client import ChainClient, EndpointTimedOut, RpcAnswer, RpcCall
 from aggregator.chains.jobs import (
     Abilities,
     Job,
@@ -35,6 +35,8 @@ MAXIMUM_PROGRAM_BYTES = 200_000
 GAS_SHARE = 0.6
 """of the endpoint's gas cap that a chunk is planned to use; what costs more than expected goes into the next request"""
 MULTICALL_READS = 400
+MAXIMUM_CUTS = 4
+"""times that work is cut smaller because an endpoint took too long: enough to set one slow contract apart, and no endless waiting"""
 
 
 class RoundRunner:
@@ -44,6 +46,7 @@ class RoundRunner:
         configuration = client.configuration
         self._client = client
         self._log_span = configuration.log_range_blocks
+        self._cuts_left = MAXIMUM_CUTS
         self.place = Place(
             client.chain,
             block,
@@ -146,10 +149,24 @@ class RoundRunner:
         return [outcome for part in await asyncio.gather(*map(self._send_one, requests)) for outcome in part]
 
     async def _send_one(self, request: list[tuple[Job, RpcCall]]) -> list[Settled]:
+        def accept(position: int, answer: RpcAnswer) -> None:
+            request[position][0].accept(answer, self.place)
+
         try:
-            answers = await self._client.batch([call for _, call in request])
+            answers = await self._client.batch([call for _, call in request], accept=accept)
+        except EndpointTimedOut as error:
+            return [self._slower(job, str(error)) for job, _ in request]
         except EndpointError as error:
             for job, _ in request:
                 job.fail(str(error))
             return []
         return [job.settle(answer, self.place) for (job, _), answer in zip(request, answers, strict=True)]
+
+    def _slower(self, job: Job, reason: str) -> Settled:
+        """What is left of a job that took an endpoint too long: smaller pieces, a bounded number of times."""
+        halves = job.halves() if self._cuts_left > 0 else []
+        if halves:
+            self._cuts_left -= 1
+        else:
+            job.fail(reason)
+        return Settled(jobs=halves)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from aggregator.chains.arguments import OwnerAddress, OwnerName, parse_block_pin, parse_owner, resolve_chain, rpc_overrides
 from aggregator.chains.configuration import load_chains
+from aggregator.chains.heads import pin_block
 from aggregator.chains.network import Network
+from aggregator.chains.pinned import PinnedReads
 from aggregator.engine.assemble import assemble, merge_compositions
 from aggregator.engine.chain import ChainMemory, ChainReading, ChainRequest, read_chain
 from aggregator.model.errors import InputError
@@ -87,7 +89,7 @@ class Engine:
         if unread := [chain for chain in pins if chain not in chains]:
             raise InputError(f"--block names {unread[0]}, which is not read")
         written = [parse_owner(text, configuration) for text in request.owners]
-        owners = await self._resolve(written)
+        owners = await self._resolve(written, pins)
         by_chain = _owners_by_chain(owners, chains)
         before = {chain: self.network.client(chain).requests for chain in by_chain}
         readings = await asyncio.gather(
@@ -104,17 +106,22 @@ class Engine:
         requests = {chain: self.network.client(chain).requests - before[chain] for chain in by_chain}
         return picture(tuple(_account(owner, tuple(by_chain)) for owner in owners), readings, requests)
 
-    async def _resolve(self, written: Iterable[OwnerAddress | OwnerName]) -> list[OwnerAddress]:
-        resolved: list[OwnerAddress] = []
-        for owner in written:
-            if isinstance(owner, OwnerName):
-                from aggregator.chains.ens import resolve_name
+    async def _resolve(self, written: Iterable[OwnerAddress | OwnerName], pins: Mapping[ChainId, int]) -> list[OwnerAddress]:
+        """Owners by address, each once; names are looked up at the registry's chain in one round."""
+        given = list(dict.fromkeys(written))
+        names = [owner for owner in given if isinstance(owner, OwnerName)]
+        addresses = dict(zip(names, await self._look_up(names, pins), strict=True)) if names else {}
+        resolved = [owner if isinstance(owner, OwnerAddress) else OwnerAddress(addresses[owner], owner.chain) for owner in given]
+        return list(dict.fromkeys(resolved))
 
-                address = await resolve_name(self.network, owner.name)
-                owner = OwnerAddress(address, owner.chain)
-            if owner not in resolved:
-                resolved.append(owner)
-        return resolved
+    async def _look_up(self, names: list[OwnerName], pins: Mapping[ChainId, int]) -> list[Address]:
+        from aggregator.chains.ens import registry_chain, resolve_name
+
+        chain, contract = registry_chain(self.network.configuration)
+        client = self.network.client(chain)
+        block = await pin_block(client, pins.get(chain))
+        async with PinnedReads(client, block, self.memory.of(chain).abilities) as reads:
+            return list(await asyncio.gather(*(resolve_name(reads, contract, owner.name) for owner in names)))
 
 
 def picture(owners: tuple[AccountId, ...], readings: Iterable[ChainReading], requests: Mapping[ChainId, int]) -> Picture:
