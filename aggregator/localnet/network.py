@@ -192,7 +192,9 @@ def _forget_old(kept: _Kept) -> None:
     for path in sorted(worlds, key=lambda path: path.stat().st_mtime, reverse=True)[_WORLDS_KEPT:]:
         if path != kept.directory:
             shutil.rmtree(path, ignore_errors=True)
-            path.with_suffix(".lock").unlink(missing_ok=True)
+    for lock in kept.directory.parent.glob("*.lock"):
+        if lock.stem != kept.directory.name and not lock.with_suffix("").is_dir():
+            lock.unlink(missing_ok=True)
 
 
 async def _stop(chains: dict[int, LocalChain]) -> None:
