@@ -115,12 +115,6 @@ _PINNED = (
         ("artifacts/contracts/*.json",),
     ),
     Package(
-        "@uniswap/v4-core",
-        "1.0.2",
-        "sha512-X15Tm2wWd+USAzEExMbo+g9naA6QN6mPgWm0MzDwRNlOfaNlepfUpSyt9RSrUfEODspwbyWbcLg6t5nwc/e7lg==",
-        ("out/PoolManager.sol/*.json",),
-    ),
-    Package(
         "@uniswap/v4-periphery",
         "1.0.3",
         "sha512-JxLL0Djv9XcMvI2PatEnWrCrxuEaYNVhHxstndBOP+aJfh1XLg5ec8SDZ0xyoVfg2ElJTvuKpBgnu90bNValsg==",
