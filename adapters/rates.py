@@ -45,6 +45,15 @@ class Ratio:
         part = Part(underlying.asset, underlying.symbol, underlying.decimals, self.numerator)
         return Composition(token.asset, self.denominator, (part,), kind)
 
+    @classmethod
+    def sampled(cls, value: int) -> Ratio:
+        """The ratio of a conversion that gave `value`, rounded down, for SAMPLE.
+
+        The exact rate lies in [value, value + 1) / SAMPLE. Its upper end is taken: it gives every exact quotient exactly, where the lower
+        end would lose a unit.
+        """
+        return cls(value + 1, SAMPLE)
+
     def look_through(self, amount: int, underlying: Token) -> tuple[Component, ...]:
         """What `amount` raw units of the token are, one level down."""
         return (component(underlying, self.of(amount)),)
@@ -63,7 +72,7 @@ class ConversionReads:
 
     async def ratio(self, scope: Scope, token: Token, underlying: Token) -> Outcome[Ratio]:
         """Ratio in raw units; Unknown for a rate of zero."""
-        return _positive(await self.sample, lambda value: Ratio(value, SAMPLE))
+        return _positive(await self.sample, Ratio.sampled)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class VaultReads:
         """Raw assets a raw share; Unknown for a share that is worth nothing or more than 256 bits can say."""
         large, small = await self.sample, await self.small_sample
         if isinstance(large, Value) and large.value > 0:
-            return Value(Ratio(large.value, SAMPLE))
+            return Value(Ratio.sampled(large.value))
         if isinstance(small, Value) and small.value > 0:
             return Value(Ratio(small.value, SMALL_SAMPLE))
         return small if not isinstance(small, Value) else Unknown(Reason.MALFORMED, "its shares are worth nothing")

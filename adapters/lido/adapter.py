@@ -53,7 +53,7 @@ class ShareRateReads:
             totals = Ratio(ether.value, shares.value)
             if totals.of(SAMPLE) == sample.value > 0:
                 return Value(totals)
-        return Value(Ratio(sample.value, SAMPLE)) if sample.value > 0 else Unknown(Reason.MALFORMED, "a share is worth nothing")
+        return Value(Ratio.sampled(sample.value)) if sample.value > 0 else Unknown(Reason.MALFORMED, "a share is worth nothing")
 
 
 class Lido(Adapter):

@@ -120,10 +120,12 @@ async def test_a_conversion_that_is_not_the_quotient_of_the_totals_is_sampled() 
     assert holdings.positions[0].legs[0].look_through[0].amount == 10**18 * 5 // 4
 
 
-@given(st.integers(1, 10**27), st.integers(1, 10**27), st.integers(0, 10**27))
-def test_a_sample_rounds_no_real_amount_up(ether: int, shares: int, amount: int) -> None:
-    exact, sampled = Ratio(ether, shares).of(amount), Ratio(SAMPLE * ether // shares, SAMPLE).of(amount)
-    assert 0 <= exact - sampled <= 1
+@given(st.integers(1, 10**27), st.integers(1, 10**27), st.integers(0, 10**26))
+def test_a_sample_gives_exact_quotients_exactly_and_others_to_the_unit(ether: int, shares: int, amount: int) -> None:
+    sampled = Ratio.sampled(SAMPLE * ether // shares)
+    assert sampled.of(amount) - Ratio(ether, shares).of(amount) in (0, 1)
+    whole = amount // shares * shares
+    assert sampled.of(whole) == Ratio(ether, shares).of(whole)
 
 
 async def test_withdrawal_requests_are_ether_that_can_be_claimed_or_waits() -> None:
