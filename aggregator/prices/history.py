@@ -75,7 +75,7 @@ class HistoryBook:
         phase, number = latest.round_id >> PHASE_BITS, latest.round_id & (1 << PHASE_BITS) - 1
         known = self._known.get(address, {})
         backs = rounds_back(answer, latest, reads.block.timestamp, {i: t for i, (t, _) in known.items()})
-        within = sorted({back for back in (*RECENT, *backs) if back < number})
+        within = sorted({min(back, number - 1) for back in (*RECENT, *backs)} - {0})
         beyond = sorted({back - number for back in backs if back >= number}) if phase > 1 else []
         current = tuple(
             reads.call(address, GET_ROUND_DATA, latest.round_id - back, gas=GAS, limit=LIMIT)
