@@ -60,14 +60,8 @@ async def read(
     beside: Mapping[Address, Contract] | None = None,
     memory: Memory | None = None,
 ) -> tuple[Holdings, RoundReads]:
-    chain = Chain(
-        {
-            deployment(symbol).contracts["token"]: contract,
-            USDC: token("USDC", 6),
-            USDE: token("USDe", 18),
-            **{str(at): there for at, there in (beside or {}).items()},
-        }
-    )
+    contracts = {deployment(symbol).contracts["token"]: contract, USDC: token("USDC", 6), USDE: token("USDe", 18), **(beside or {})}
+    reads = RoundReads(Chain({str(address): one for address, one in contracts.items()}), BLOCK)
     return await adapter().read(scope_of(adapter(), CHAIN, deployment(symbol), reads, owners, memory=memory)), reads
 
 
