@@ -140,6 +140,9 @@ class LensJob(Job):
             if step.status is Status.VALUE:
                 place.abilities.learn(read, step.gas_used)
             self._resolve(read, step.status, step.data)
+            if read.raw is None:
+                # its input was not attempted, so it goes with it into the next request
+                again.append(read)
         if len(again) == len(self.reads):
             # not even the first step fits what this endpoint allows one request
             return Settled(again=again[1:], plainly=again[:1])

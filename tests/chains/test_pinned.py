@@ -120,6 +120,23 @@ async def test_more_than_a_request_holds_is_split_and_nothing_is_lost(client: Ch
     assert all(isinstance(o, Unknown) and o.reason is Reason.OUT_OF_GAS for o in hostile)
 
 
+async def test_what_depends_on_an_unattempted_call_goes_with_it(client: ChainClient) -> None:
+    block = await pin_block(client)
+    client.configuration = client.configuration.model_copy(update={"gas_cap": 2_500_000})
+    async with PinnedReads(client, block) as reads:
+        hostile = [reads.call(ENDLESS, GET) for _ in range(12)]
+        chains = []
+        for number in range(30):
+            first = reads.call(ECHO, ECHO_TWO, number, 1)
+            second = reads.call(ECHO, ECHO_TWO, first.word(0, add=1), first.word(1))
+            chains.append(reads.call(ECHO, ECHO_TWO, second.word(0, add=1), second.word(1)))
+            hostile.append(reads.call(ENDLESS, GET))
+        outcomes = [await read for read in chains]
+        bad = [await read for read in hostile]
+    assert outcomes == [Value((number + 2, 1)) for number in range(30)]
+    assert all(isinstance(o, Unknown) and o.reason is Reason.OUT_OF_GAS for o in bad)
+
+
 async def test_an_answer_of_another_block_is_rejected(client: ChainClient, chain: LocalChain) -> None:
     block = await pin_block(client)
     from dataclasses import replace
