@@ -13,9 +13,15 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from aggregator.localnet import history, market
+from aggregator.localnet.anvil import GENESIS_TIME
+from aggregator.localnet.history import HOUR
 
-MONTH_DAYS = 28
+DAY = 24 * HOUR
 STEPS_A_DAY = 2
+MONTH_STEPS = 57
+HALFWAY = 28
+MONTH_END = GENESIS_TIME + (MONTH_STEPS - 1) * DAY // STEPS_A_DAY + 10 * HOUR
+"""29 January 2026, 10:00: a Thursday morning, so that the newest net asset values are half a day old."""
 
 # Between which factors each price ends the month; what is not listed ends where chance takes it.
 _FALLS: Mapping[str, tuple[float, float]] = MappingProxyType(

@@ -244,3 +244,16 @@ async def issuer_price(world: World, symbol: str) -> int:
     address = fund(world, symbol).address
     (price,) = await world.chains[CHAIN].call(ASSET_ORACLE, "getAssetPrice(address)(uint256)", address)
     return cast(int, price)
+
+
+def next_price(world: World, symbol: str) -> Decimal:
+    """The price one business day after the present one, by the fund's growth a year."""
+    product = _PRODUCTS[symbol]
+    daily = (1 + Decimal(product.yearly_growth)) ** (Decimal(7) / 5 / 365)
+    places = product.feed_decimals if product.feed else 18
+    return (world.prices[symbol] * daily).quantize(Decimal(1).scaleb(-places))
+
+
+def publishing_lag(symbol: str) -> int:
+    """By how many business days the fund's newest published price lags."""
+    return _PRODUCTS[symbol].feed_age_days

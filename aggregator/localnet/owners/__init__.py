@@ -6,7 +6,6 @@ its end, after which each is what his story says. They are data: a ``Profile`` i
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from aggregator.localnet.owners.borrowers import AAVE, SPARK
@@ -16,6 +15,7 @@ from aggregator.localnet.owners.liquidity import CONCENTRATED, PAIRS, SINGLETON
 from aggregator.localnet.owners.profile import Owner, Part, Profile, Roster, address_of
 from aggregator.localnet.owners.savers import FUNDS, STAKING, VAULTS
 from aggregator.localnet.owners.wallets import WALLETS
+from aggregator.localnet.together import together
 from aggregator.localnet.world import World, WorldError
 
 __all__ = ["PROFILES", "Owner", "Profile", "address_of", "halfway", "owner", "owners", "seed", "settle"]
@@ -78,6 +78,4 @@ async def _each(world: World, act: Callable[[Part, str], Awaitable[None]]) -> No
                         error.add_note(f"owner {profile.name}, chain {chain_id}, {part}")
                         raise
 
-    async with asyncio.TaskGroup() as group:
-        for chain_id in world.chains:
-            group.create_task(one_chain(chain_id))
+    await together(*(one_chain(chain_id) for chain_id in world.chains))

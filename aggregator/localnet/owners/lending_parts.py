@@ -49,13 +49,13 @@ class LendingAccount(Part):
         for symbol in shares:
             await lending.give(world, self.chain_id, symbol, owner, amounts[symbol])
         async with world.chains[self.chain_id].block():
+            if self.e_mode:
+                # Before the supply: what is collateral in the e-mode alone is switched on by itself then.
+                await lending.set_e_mode(world, market, owner, market.e_modes[self.e_mode])
             for symbol, amount in amounts.items():
                 if symbol not in shares:
                     await lending.give(world, self.chain_id, symbol, owner, amount)
                 await lending.supply(world, market, owner, symbol, amount)
-        async with world.chains[self.chain_id].block():
-            if self.e_mode:
-                await lending.set_e_mode(world, market, owner, market.e_modes[self.e_mode])
             for symbol in self.enabled:
                 await lending.use_as_collateral(world, market, owner, symbol)
             for symbol in self.disabled:
