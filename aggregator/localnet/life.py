@@ -19,6 +19,7 @@ from typing import cast
 from aggregator.localnet import history, market, outlook, trading
 from aggregator.localnet.deploy import lending, lido, morpho, rates, rwa, vaults
 from aggregator.localnet.deploy.feed_listings import LISTINGS, Listing
+from aggregator.localnet.deploy.feeds import CHAIN_NOISE
 from aggregator.localnet.deploy.shared import LIQUIDITY_PROVIDER, raw
 from aggregator.localnet.history import HOUR
 from aggregator.localnet.node import DEPLOYER
@@ -32,7 +33,6 @@ _FIRST_HOUR = 10
 _HOURS_A_STEP = STEP // HOUR
 _SPEAKS_AT = MappingProxyType({True: Decimal("0.005"), False: Decimal("0.0025")})
 """The change at which a feed speaks before it is due: of what moves, and of what hardly does."""
-_NOISE = 0.00015  # two chains never show quite the same price
 _STAKING_YIELD = Decimal("0.028") / 365
 _STAKED_USDE_YIELD = Decimal("0.061") / 365
 _LENT = 300_000  # USD that the house lends and borrows more in one step
@@ -159,7 +159,7 @@ class _Step:
             old, updated = cast(int, answered[1]), cast(int, answered[3])
             price = quote(self.world, listing, self.redeemable)
             if listing.model not in history.GROWING:
-                price *= Decimal(repr(1 + _NOISE * self.source.gauss(0, 1)))
+                price *= Decimal(repr(1 + CHAIN_NOISE * self.source.gauss(0, 1)))
             answer = raw(price, feed.decimals)
             moved = abs(Decimal(answer) / old - 1)
             if self.time - updated >= feed.heartbeat - HOUR or moved >= _SPEAKS_AT[feed.heartbeat <= HOUR]:

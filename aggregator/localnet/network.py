@@ -61,21 +61,24 @@ async def local_network(
     ports: Mapping[int, int] | None = None,
     cache: Path | None = None,
     fresh: bool = False,
+    populated: bool = True,
 ) -> AsyncIterator[World]:
     """Run the local network for the length of an ``async with``.
 
     ``ports``: fixed ports by chain id, free ones otherwise; ``cache``: another cache directory than the usual one;
-    ``fresh``: build anew even when this world is kept. Raises PackageError, CompileError, AnvilError or
+    ``fresh``: build anew even when this world is kept; ``populated``: with owners and a month of market life, otherwise
+    the protocols as they were deployed at the beginning of 2026. Raises PackageError, CompileError, AnvilError or
     LocalChainError with one clear line when something it needs is missing.
     """
     timings = Timings(progress)
     artifacts = Artifacts(cache or cache_directory(), progress)
     with timings.stage("packages and compilers"):
         binary = await artifacts.prepare()
-    kept = _Kept(artifacts.root / "worlds" / world_key(seed))
+    stages = all_stages(populated=populated)
+    kept = _Kept(artifacts.root / "worlds" / world_key(seed, stages))
     async with _exclusive(kept.directory.with_suffix(".lock")):
         if fresh or not kept.complete:
-            await _build(seed, artifacts, binary, kept, timings)
+            await _build(seed, stages, artifacts, binary, kept, timings)
     chains: dict[int, LocalChain] = {}
     try:
         with timings.stage("start"):
@@ -97,14 +100,14 @@ def world_key(seed: int, stages: tuple[Stage, ...] | None = None) -> str:
     return f"{seed}-{digest.hexdigest()[:16]}"
 
 
-async def _build(seed: int, artifacts: Artifacts, binary: Path, kept: _Kept, timings: Timings) -> None:
+async def _build(seed: int, stages: tuple[Stage, ...], artifacts: Artifacts, binary: Path, kept: _Kept, timings: Timings) -> None:
     """Build the world on empty chains and keep it."""
     chains: dict[int, LocalChain] = {}
     try:
         await _open(binary, chains)
         world = World(chains, artifacts, seed, timings.progress)
         _name_errors(world)
-        for stage in all_stages():
+        for stage in stages:
             with timings.stage(stage.name):
                 await stage.run(world)
         with timings.stage("keep"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from aggregator.localnet import chronicle, life, outlook, owners
 from aggregator.localnet.deploy import (
     aave_v3,
     feeds,
@@ -56,6 +57,16 @@ async def vanish(world: World) -> None:
     await tokens.vanish(world)
 
 
+async def live_month(world: World) -> None:
+    """The lived month, the owners acting in its middle, and its hourly prices in the feeds' history."""
+    before = await chronicle.newest_rounds(world)
+    course = life.month(world.seed)
+    await life.follow(world, course, 0, outlook.HALFWAY)
+    await owners.halfway(world)
+    await life.follow(world, course, outlook.HALFWAY, outlook.MONTH_STEPS)
+    await chronicle.tell(world, before, course.levels)
+
+
 async def _savings_and_funds(world: World) -> None:
     await rates.deploy(world)
     await vaults.deploy(world)
@@ -84,8 +95,11 @@ PROTOCOLS: tuple[Stage, ...] = (
     Stage("clocks", align_clocks),
 )
 
-# Owners' seeding and the market's life are stages of this list, in this order.
-POPULATION: tuple[Stage, ...] = ()
+POPULATION: tuple[Stage, ...] = (
+    Stage("owners", owners.seed),
+    Stage("a month's life", live_month),
+    Stage("owners settle", owners.settle),
+)
 
 CLOSING: tuple[Stage, ...] = (
     Stage("closed reserves", close_reserves),
@@ -93,5 +107,6 @@ CLOSING: tuple[Stage, ...] = (
 )
 
 
-def all_stages() -> tuple[Stage, ...]:
-    return (*PROTOCOLS, *POPULATION, *CLOSING)
+def all_stages(*, populated: bool = True) -> tuple[Stage, ...]:
+    """Everything in its order; without the population the protocols stand as they were deployed."""
+    return (*PROTOCOLS, *(POPULATION if populated else ()), *CLOSING)

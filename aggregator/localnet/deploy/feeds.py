@@ -22,7 +22,7 @@ FIRST_PHASE_DAYS = 30
 SECOND_PHASE_DAYS = 90
 _HOURS = (FIRST_PHASE_DAYS + SECOND_PHASE_DAYS) * 24
 # Two chains never show quite the same price at the same time.
-_CHAIN_NOISE = 0.00015
+CHAIN_NOISE = 0.00015
 # A feed refuses prices that are further away than this factor from where it started.
 _BOUND = 1_000
 
@@ -64,7 +64,7 @@ def rounds(listing: Listing, chain_id: int, seed: int, levels: Sequence[float]) 
     scale = float(listing.last) / levels[-1]
     newest = GENESIS_TIME - source.randrange(60, listing.heartbeat // 2)
     chosen = range((len(levels) - 1) % step, len(levels), step)
-    noise = 0.0 if listing.model in history.GROWING else _CHAIN_NOISE
+    noise = 0.0 if listing.model in history.GROWING else CHAIN_NOISE
     past = [
         (
             newest - (len(levels) - 1 - hour) * HOUR,
@@ -75,11 +75,16 @@ def rounds(listing: Listing, chain_id: int, seed: int, levels: Sequence[float]) 
     return [*past, (newest, int(listing.last * unit))]
 
 
+def aggregator_arguments(listing: Listing) -> tuple[list[str], list[object]]:
+    """Types and values of what an aggregator of this feed is created with."""
+    answer = int(listing.last * 10**listing.decimals)
+    bounds = [max(1, answer // _BOUND), answer * _BOUND]
+    return ["string", "uint8", "int192", "int192", "address"], [listing.description, listing.decimals, *bounds, DEPLOYER]
+
+
 async def _feed(world: World, chain_id: int, listing: Listing, levels: Sequence[float]) -> None:
     chain = world.chains[chain_id]
-    answer = int(listing.last * 10**listing.decimals)
-    arguments = [listing.description, listing.decimals, max(1, answer // _BOUND), answer * _BOUND, DEPLOYER]
-    types = ["string", "uint8", "int192", "int192", "address"]
+    types, arguments = aggregator_arguments(listing)
     border = GENESIS_TIME - SECOND_PHASE_DAYS * DAY
     written = rounds(listing, chain_id, world.seed, levels)
     phases = [[one for one in written if one[0] < border], [one for one in written if one[0] >= border]]
