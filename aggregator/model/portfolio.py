@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from aggregator.model.composition import Composition
 from aggregator.model.identifiers import AccountId, AssetId
+from aggregator.model.instrument import VenueAccount
 from aggregator.model.position import MarginAccount, Position
 from aggregator.model.snapshot import Gap, Remark, Snapshot
 from aggregator.model.token import Token
@@ -25,3 +26,5 @@ class Portfolio:
     tokens: Mapping[AssetId, Token] = field(default_factory=dict)
     """every token that occurs, look-through included"""
     compositions: Mapping[AssetId, Composition] = field(default_factory=dict)
+    venue_accounts: tuple[VenueAccount, ...] = ()
+    """margin accounts at trading venues: perpetuals, futures, options and the collateral behind them"""
