@@ -1,0 +1,1 @@
+"""Option pricing, vectorised over positions and scenarios."""
