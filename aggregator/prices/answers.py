@@ -5,7 +5,7 @@ Rules (in this order; `now` is the pinned block's timestamp):
 * not deployed, unreadable, no decimals, answer ≤ 0: no value, with the reason.
 * answer ≤ the aggregator's `minAnswer` or ≥ its `maxAnswer`: BOUNDED. Such a feed may be held there while the market moves on.
 * `updatedAt` 0 or in the future, `answeredInRound` before the round, sequencer down or in its grace period: STALE.
-* older than heartbeat + buffer, in business time for net asset values: STALE.
+* older than heartbeat + buffer (never less than 70 minutes), in business time for net asset values: STALE.
 * else FRESH.
 
 The interval around a value is the deviation that a feed allows itself, and past the heartbeat it widens with the square root of the
@@ -32,6 +32,8 @@ UNKNOWN_AGE_EXCESS = 7 * 86_400
 """excess age that the interval of a stale answer without a usable time is widened by"""
 SMALLEST_BUFFER = 600
 """seconds past the heartbeat that congestion explains; the buffer is this or a tenth of the heartbeat"""
+SHORTEST_LIMIT = 4_200
+"""seconds below which no age is called stale: what is late against a heartbeat of minutes only widens the interval until then"""
 WIDEST = Decimal("0.99")
 """of the value, on either side"""
 ABOVE_MAXIMUM = 2
@@ -97,9 +99,9 @@ class FeedAnswers:
     gaps: tuple[Gap, ...] = ()
 
 
-def buffer_seconds(heartbeat_seconds: int) -> int:
-    """How much later than its heartbeat a feed may be before it counts as stale."""
-    return max(SMALLEST_BUFFER, heartbeat_seconds // 10)
+def staleness_limit(heartbeat_seconds: int) -> int:
+    """Age in seconds beyond which an answer counts as stale: the heartbeat and a buffer."""
+    return max(SHORTEST_LIMIT, heartbeat_seconds + max(SMALLEST_BUFFER, heartbeat_seconds // 10))
 
 
 def sequencer_state(feed: SequencerFeed, outcome: Outcome[tuple[int, int, int, int, int]], now: int) -> Sequencer:
@@ -184,7 +186,7 @@ def _estimate(
     effective = age
     if age is not None and feed.kind is FeedKind.NAV:
         effective = business_seconds(updated_at, block.timestamp)
-    allowed = feed.heartbeat_seconds + buffer_seconds(feed.heartbeat_seconds)
+    allowed = staleness_limit(feed.heartbeat_seconds)
     if sequencer.trouble is not None:
         trouble.append(sequencer.trouble)
     if effective is not None and effective > allowed:

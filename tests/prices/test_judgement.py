@@ -14,10 +14,10 @@ from aggregator.model.price import PriceQuality
 from aggregator.prices.answers import (
     Round,
     Sequencer,
-    buffer_seconds,
     judge_round,
     judge_stated,
     sequencer_state,
+    staleness_limit,
 )
 from aggregator.prices.estimate import Estimate
 from aggregator.prices.feeds import Cadence, FeedKind, SequencerFeed
@@ -67,8 +67,9 @@ def test_what_is_no_price_has_no_value(answer: int) -> None:
 
 
 def test_the_heartbeat_has_a_buffer() -> None:
-    assert buffer_seconds(3_600) == 600
-    assert buffer_seconds(86_400) == 8_640
+    assert staleness_limit(3_600) == 4_200
+    assert staleness_limit(86_400) == 95_040
+    assert staleness_limit(1_200) == 4_200, "lateness of minutes only widens the interval"
     assert judged(round_of(1, age=4_200)).quality is PriceQuality.FRESH
     assert judged(round_of(1, age=4_201)).quality is PriceQuality.STALE
 

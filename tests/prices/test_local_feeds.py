@@ -77,7 +77,8 @@ async def test_history_is_daily_in_one_more_round_and_stays_within_its_budget(cl
     assert [one.factor for one in series] == sorted(FACTORS)
     for one in series:
         assert one.timestamps[-1] - one.timestamps[0] >= 89 * DAY, one.source
-        assert np.diff(one.timestamps).max() <= 1.3 * DAY, one.source
+        # CRV's feed writes one round a day, the others one an hour
+        assert np.diff(one.timestamps).max() <= (1.5 if one.factor == "CRV" else 1) * DAY, one.source
         assert (one.prices > 0).all()
     async with PinnedReads(client, await pin_block(client)) as reads:
         again = await prices.read_history(reads, FACTORS, await prices.read_feeds(reads))
