@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -23,18 +24,40 @@ async def bare_chain() -> AsyncIterator[LocalChain]:
 
 
 @pytest.fixture(scope="session")
-async def deployed() -> AsyncIterator[World]:
-    """The local network with its owners, as it was booted: for tests that only read."""
+async def inhabited() -> AsyncIterator[World]:
+    """The local network with its owners after a month of market life, as it was booted."""
     async with local_network() as world:
         yield world
 
 
+@pytest.fixture(scope="session")
+def deployed(inhabited: World) -> World:
+    """The network that a test that only reads is given."""
+    return inhabited
+
+
 @pytest.fixture
 async def world(deployed: World) -> AsyncIterator[World]:
-    """The same for tests that change it: chains and prices are put back afterwards."""
-    prices = dict(deployed.prices)
-    snapshots = {chain_id: await chain.snapshot() for chain_id, chain in deployed.chains.items()}
-    yield deployed
-    deployed.prices = prices
-    for chain_id, snapshot in snapshots.items():
-        await deployed.chains[chain_id].revert(snapshot)
+    """The same for tests that change it: chains, prices and feeds are put back afterwards."""
+    async with put_back(deployed) as same:
+        yield same
+
+
+@pytest.fixture
+async def lived(inhabited: World) -> AsyncIterator[World]:
+    """The inhabited network for tests that change it, put back afterwards."""
+    async with put_back(inhabited) as same:
+        yield same
+
+
+@asynccontextmanager
+async def put_back(world: World) -> AsyncIterator[World]:
+    """Chains, prices and feeds afterwards as before."""
+    prices, feeds = dict(world.prices), dict(world.feeds)
+    snapshots = {chain_id: await chain.snapshot() for chain_id, chain in world.chains.items()}
+    try:
+        yield world
+    finally:
+        world.prices, world.feeds = prices, feeds
+        for chain_id, snapshot in snapshots.items():
+            await world.chains[chain_id].revert(snapshot)

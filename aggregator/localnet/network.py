@@ -89,10 +89,10 @@ async def local_network(
         await _stop(chains)
 
 
-def world_key(seed: int, stages: tuple[Stage, ...] | None = None) -> str:
-    """The name of a world in the cache: the seed, the node, and every source file of this folder."""
+def world_key(seed: int, stages: tuple[Stage, ...]) -> str:
+    """The name of a world in the cache: the seed, the node, the stages, and every source file of this folder."""
     digest = hashlib.sha256(f"{seed}/{ANVIL_VERSION}".encode())
-    for stage in stages or all_stages():
+    for stage in stages:
         digest.update(stage.name.encode())
     for path in sorted(_SOURCES.rglob("*")):
         if path.suffix in {".py", ".sol"}:

@@ -49,8 +49,11 @@ def test_a_world_without_chains_is_written_and_read_back() -> None:
 
 def test_the_key_of_a_world_knows_seed_and_stages() -> None:
     first = all_stages()[0]
-    assert world_key(1) == world_key(1)
-    assert len({world_key(1), world_key(2), world_key(1, (first,)), world_key(1, (Stage("other", first.run),))}) == 4
+    everything = all_stages()
+    assert world_key(1, everything) == world_key(1, everything)
+    assert (
+        len({world_key(1, everything), world_key(2, everything), world_key(1, (first,)), world_key(1, (Stage("other", first.run),))}) == 4
+    )
 
 
 def test_timings_add_up_and_are_told() -> None:
@@ -90,7 +93,9 @@ async def test_together_raises_the_failure_itself_and_ends_the_others() -> None:
 async def test_a_started_world_is_the_one_that_was_built(deployed: World) -> None:
     assert tuple(deployed.chains) == CHAINS
     assert len({await chain.now() for chain in deployed.chains.values()}) == 1, "one time on all chains"
-    kept = json.loads((cache_directory() / "worlds" / world_key(deployed.seed) / "world.json").read_text(encoding="utf-8"))
+    kept = json.loads(
+        (cache_directory() / "worlds" / world_key(deployed.seed, all_stages(populated=False)) / "world.json").read_text(encoding="utf-8")
+    )
     assert kept["world"]["seed"] == deployed.seed
     for kind in (lending.AaveMarket, lending.SparkMarket, vaults.Vault):
         assert deployed.recorded(kind)
@@ -110,9 +115,9 @@ async def test_a_started_chain_has_its_logs_and_its_finality(deployed: World) ->
 
 @pytest.mark.localnet
 async def test_a_seed_gives_the_same_blocks_and_nothing_keeps_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "all_stages", lambda: PROTOCOLS)
+    monkeypatch.setattr(network, "all_stages", lambda *, populated: PROTOCOLS)
     heads: list[object] = []
-    directory = cache_directory() / "worlds" / world_key(2)
+    directory = cache_directory() / "worlds" / world_key(2, PROTOCOLS)
     nodes: list[AnvilProcess] = []
     for fresh in (True, True, False):
         told: list[str] = []
@@ -136,8 +141,9 @@ async def test_a_failing_stage_leaves_nothing_running_and_nothing_kept(monkeypat
     async def look(world: World) -> None:
         processes.extend(chain.process for chain in world.chains.values())
 
-    monkeypatch.setattr(network, "all_stages", lambda: (Stage("look", look), Stage("fails", fail)))
-    key = world_key(4)
+    stages = (Stage("look", look), Stage("fails", fail))
+    monkeypatch.setattr(network, "all_stages", lambda *, populated: stages)
+    key = world_key(4, stages)
     with pytest.raises(RuntimeError, match="the stage failed"):
         async with local_network(4):
             pass
