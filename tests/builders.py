@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aggregator.model.composition import Composition, Part, look_through
 from aggregator.model.identifiers import AccountId, Address, AssetId, ChainId, erc20, evm_chain
@@ -65,9 +66,7 @@ PRICES = {
 COMPOSITIONS: Mapping[AssetId, Composition] = {
     WSTETH.asset: Composition(WSTETH.asset, 10**18, (Part(STETH.asset, "stETH", 18, 1_201_201_201_201_201_201),), "rate"),
     VAULT.asset: Composition(VAULT.asset, 10**18, (Part(USDC.asset, "USDC", 6, 1_050_000),), "vault"),
-    PAIR.asset: Composition(
-        PAIR.asset, 10**18, (Part(WETH.asset, "WETH", 18, 10**18), Part(USDC.asset, "USDC", 6, 2_000_000_000)), "pair"
-    ),
+    PAIR.asset: Composition(PAIR.asset, 10**18, (Part(WETH.asset, "WETH", 18, 10**18), Part(USDC.asset, "USDC", 6, 2_000_000_000)), "pair"),
 }
 
 
@@ -137,7 +136,12 @@ def _terms(one: Token, amount: str | float, threshold: str, usd: str | None, bon
 
 
 def account(
-    *legs: Leg, chain: ChainId = ETHEREUM, protocol: str = "aave-v3", market: str = "core", owner: Address = OWNER, health_known: bool = True
+    *legs: Leg,
+    chain: ChainId = ETHEREUM,
+    protocol: str = "aave-v3",
+    market: str = "core",
+    owner: Address = OWNER,
+    health_known: bool = True,
 ) -> MarginAccount:
     """A lending account whose health follows from its legs' terms."""
     values = [(one, one.terms.oracle_value if one.terms is not None else None) for one in legs]
@@ -164,7 +168,14 @@ def account(
 
 
 def concentrated(
-    first: Token, second: Token, lower: float, upper: float, now: float, liquidity: int, fees: tuple[int, int] = (0, 0), chain: ChainId = ETHEREUM
+    first: Token,
+    second: Token,
+    lower: float,
+    upper: float,
+    now: float,
+    liquidity: int,
+    fees: tuple[int, int] = (0, 0),
+    chain: ChainId = ETHEREUM,
 ) -> Position:
     """A range of first/second; prices are whole second tokens per whole first token. Amounts follow the range's own formula."""
     scale = 10.0 ** (second.decimals - first.decimals)
@@ -216,5 +227,6 @@ def walk(factor: str, daily: float, days: int, step: float = 86_400.0, start: fl
     """A lognormal random walk with this daily volatility, one point every `step` seconds."""
     count = int(days * 86_400.0 / step) + 1
     returns = np.random.default_rng(seed).standard_normal(count - 1) * daily * np.sqrt(step / 86_400.0)
-    times = 1_690_000_000.0 + step * np.arange(count)
-    return PriceSeries(factor, times, start * np.exp(np.concatenate([[0.0], np.cumsum(returns)])), "test")
+    prices: NDArray[np.float64] = np.asarray(start * np.exp(np.concatenate([[0.0], np.cumsum(returns)])), dtype=np.float64)
+    times: NDArray[np.float64] = np.asarray(1_690_000_000.0 + step * np.arange(count), dtype=np.float64)
+    return PriceSeries(factor, times, prices, "test")

@@ -74,13 +74,12 @@ def claim(number: int, account: MarginAccount, values: tuple[PositionValue, ...]
     terms = []
     for key, leg in legs:
         signed = _signed(leg, oracle)
-        if signed is None:
-            if leg.leg.side is Side.DEBT:
-                return None
-            continue  # collateral of unknown value counts nothing
+        if signed is None and leg.leg.side is Side.DEBT:
+            return None
+        if not signed:
+            continue  # collateral of unknown value counts nothing, and what counts nothing moves nothing
         terms.append(Term(key, leg.leg.asset, leg.leg.symbol, signed, _price(leg), exposures.leg_shapes[key]))
-    result = Claim(number, tuple(terms), oracle)
-    return result if result.debt > 0 else None
+    return Claim(number, tuple(terms), oracle)
 
 
 def claims(portfolio: Portfolio, values: tuple[tuple[PositionValue, ...], ...], exposures: Exposures) -> Mapping[int, Claim]:

@@ -89,12 +89,21 @@ def repair(matrix: Array, floor: float = 1e-8) -> Array:
     return np.asarray(repaired)
 
 
-def root(matrix: Array) -> Array:
-    """Symmetric square root; unlike a Cholesky factor it does not depend on the order of the factors."""
+_ORDER = tuple(FactorClass)
+
+
+def root(matrix: Array, classes: Sequence[FactorClass]) -> Array:
+    """L with L·Lᵀ = matrix: the Cholesky factor taken in the order of the classes (BTC and ETH first, unknown tokens last).
+
+    In that order a factor's draws depend only on factors of its own or an earlier class, so an unknown token moves nothing but itself.
+    """
     if len(matrix) == 0:
         return matrix
-    values, vectors = np.linalg.eigh(matrix)
-    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
+    order = np.array(sorted(range(len(classes)), key=lambda place: (_ORDER.index(classes[place]), place)))
+    lower = np.linalg.cholesky(matrix[np.ix_(order, order)] + 1e-12 * np.eye(len(matrix)))
+    result = np.zeros_like(lower)
+    result[np.ix_(order, order)] = lower
+    return result
 
 
 def _clip(returns: Array) -> Array:

@@ -9,8 +9,9 @@ A margin account that breaches its own rule in s also loses its liquidation bonu
     transfer-aware  = R( Σ_g L_g⁺ − credit + cost with rescue from the same chain, and from others as far as the transfer lag lets it )
     pooled          = R( (Σ_g L_g)⁺ + cost with rescue from everywhere )
 
-`credit(s)`: gains of free holdings against losses of margin accounts on the same chain; across chains none, because both legs would
-have to be closed within the horizon. 0 ≤ credit ≤ the gains, and what may rescue is nested, so the integrands are ordered in every s.
+`credit(s)`: what a margin account loses is offset by gains of free holdings on its own chain only: across chains both legs would have to
+be closed within the horizon. What free holdings lose calls for no transfer, so every gain that is left offsets it. 0 ≤ credit ≤ gains and
+credit ≤ losses, and what may rescue is nested, so the three integrands are ordered in every s.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from aggregator.risk.scenarios import Moves, ScenarioSet
 from aggregator.risk.shapes import Array, multiplier
 from aggregator.risk.transfer import reach
 
-LEVELS = ("isolated", "transfer-aware", "pooled")
+SMALLEST_NEED_USD = 1e-9
+"""what is needed at all is needed at least so much, so that no ratio overflows"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +143,17 @@ def _integrands(portfolio: Portfolio, exposures: Exposures, moves: Moves, policy
     plain = np.maximum(losses, 0.0)
     chains = sorted({group.chain for group in groups})
     on_chain = np.array([[float(group.chain == chain) for group in groups] for chain in chains]).reshape(len(chains), len(groups))
-    indebted = np.array([group.indebted for group in groups])
+    indebted = np.array([group.indebted for group in groups], dtype=np.bool_)
     resources = on_chain @ free
     # what can arrive on a chain: all that is free there, and a part of what is free elsewhere
     arriving = resources + reach(policy.transfer_lag_hours) * (resources.sum(axis=0) - resources)
+    gains = np.maximum(-losses, 0.0)
     credit = np.zeros(count)
     unsaved = np.zeros(count)
     for row, members in enumerate(on_chain.astype(bool)):
-        credit += np.minimum(plain[members & indebted].sum(axis=0), np.maximum(-losses[members & ~indebted], 0.0).sum(axis=0))
+        credit += np.minimum(plain[members & indebted].sum(axis=0), gains[members & ~indebted].sum(axis=0))
         unsaved += _unsaved(needs[members], costs[members], arriving[row])
+    credit += np.minimum(plain[~indebted].sum(axis=0), gains.sum(axis=0) - credit)
     everywhere = _unsaved(needs, costs, resources.sum(axis=0))
     # several chains may not count on the same free collateral: never better than having all of it at hand
     unsaved = np.maximum(unsaved, everywhere)
@@ -193,8 +197,8 @@ def _unsaved(needs: Array, costs: Array, resources: Array) -> Array:
     """
     if len(needs) == 0:
         return np.zeros_like(resources)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        worth = np.where(needs > 0, costs / np.where(needs > 0, needs, 1.0), 0.0)
+    needs = np.where(needs > 0, np.maximum(needs, SMALLEST_NEED_USD), 0.0)
+    worth = np.divide(costs, needs, out=np.zeros_like(costs), where=needs > 0)
     order = np.argsort(-worth, axis=0, kind="stable")
     ordered = np.take_along_axis(needs, order, axis=0)
     before = np.cumsum(ordered, axis=0) - ordered

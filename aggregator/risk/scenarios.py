@@ -68,6 +68,14 @@ def opposite_scale(held: FactorClass, owed: FactorClass) -> float:
     return 0.9 if owed is FactorClass.VOLATILE and held in (*majors, FactorClass.VOLATILE) else 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Names of the factors and discounts that arrays of moves are about."""
+
+    factors: tuple[str, ...]
+    bases: tuple[str, ...]
+
+
 class _Table:
     """Rows of factor and discount multipliers, 1 where nothing moves."""
 
@@ -121,15 +129,21 @@ def scenario_set(exposures: Exposures, volatilities: Mapping[str, Volatility], c
     return ScenarioSet(named, tuple(_draws(name, exposures, volatilities, matrix, policy) for name, matrix in regimes))
 
 
-def lot_multipliers(exposures: Exposures, factors: Array, bases: Array) -> Array:
-    """Multipliers of lots (…, lots) from those of factors (…, factors) and discounts (…, bases)."""
-    factor = {name: number for number, name in enumerate(exposures.factors)}
-    basis = {name: number for number, name in enumerate(exposures.bases)}
+def lot_multipliers(exposures: Exposures, factors: Array, bases: Array, axes: Axes | None = None) -> Array:
+    """Multipliers of lots (…, lots) from those of factors (…, factors) and discounts (…, bases).
+
+    `axes` names the last axes where they are not all of the exposures' factors and discounts; lots of others do not move.
+    """
+    named = axes if axes is not None else Axes(exposures.factors, exposures.bases)
+    factor = {name: number for number, name in enumerate(named.factors)}
+    basis = {name: number for number, name in enumerate(named.bases)}
     result = np.ones((*factors.shape[:-1], len(exposures.lots)))
     for number, lot in enumerate(exposures.lots):
-        result[..., number] = factors[..., factor[lot.factor]]
+        if lot.factor in factor:
+            result[..., number] = factors[..., factor[lot.factor]]
         for name in lot.bases:
-            result[..., number] *= bases[..., basis[name]]
+            if name in basis:
+                result[..., number] *= bases[..., basis[name]]
     return result
 
 
@@ -157,7 +171,7 @@ def _opposites(table: _Table, exposures: Exposures, factors: Sequence[str], down
 
 
 def _draws(name: str, exposures: Exposures, volatilities: Mapping[str, Volatility], matrix: Array, policy: Policy) -> Moves:
-    shocks = standard_shocks(exposures.factors, policy) @ root(matrix)
+    shocks = standard_shocks(exposures.factors, policy) @ root(matrix, [exposures.classes[factor] for factor in exposures.factors]).T
     scale = (tail_scale(policy) * np.sqrt(policy.horizon_days))[:, None]
     sigma = np.array([volatilities[factor].daily for factor in exposures.factors])
     basis_sigma = np.array([BASES[basis_of(basis)].daily_volatility for basis in exposures.bases])
