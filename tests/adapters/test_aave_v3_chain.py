@@ -95,7 +95,7 @@ async def test_a_liquidation_down_to_bad_debt(world: World) -> None:
     for key in (("spark", 1), ("aave-v3", 1)):
         market, owner, liquidator = markets(world)[key], person(1), person(2)
         await put(world, market, owner, "WETH", "2")
-        await take(world, market, owner, "USDC", "4000")
+        await take(world, market, owner, "USDC", "3500")
         price = world.prices["ETH"]
         await world.set_price(1, "ETH / USD", price * Decimal("0.4"))
         await lending.give(world, 1, "USDC", liquidator, raw(world, market, "USDC", "10000"))
