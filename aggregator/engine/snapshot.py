@@ -20,6 +20,7 @@ from aggregator.model.portfolio import Portfolio
 from aggregator.model.price import PriceBook, PriceSeries
 from aggregator.model.snapshot import Remark, Snapshot, SnapshotStatus
 from aggregator.prices.book import feed_remarks, price_book, price_remarks
+from aggregator.prices.history import best_series
 from aggregator.reading.catalogue import adapters
 from aggregator.reading.registry import registry
 
@@ -143,19 +144,10 @@ def picture(owners: tuple[AccountId, ...], readings: Iterable[ChainReading], req
     return Picture(
         portfolio=_with_remarks(portfolio, remarks),
         prices=book,
-        history=_longest(series for reading in readings for series in reading.history),
+        history=best_series(series for reading in readings for series in reading.history),
         requests=dict(requests),
         rounds={reading.snapshot.chain: reading.rounds for reading in readings},
     )
-
-
-def _longest(series: Iterable[PriceSeries]) -> tuple[PriceSeries, ...]:
-    """Of each factor the series with the most points; the chain read first wins a tie."""
-    best: dict[str, PriceSeries] = {}
-    for one in series:
-        if one.factor not in best or len(one.prices) > len(best[one.factor].prices):
-            best[one.factor] = one
-    return tuple(best[factor] for factor in sorted(best))
 
 
 def _owners_by_chain(owners: Iterable[OwnerAddress], chains: tuple[ChainId, ...]) -> dict[ChainId, tuple[Address, ...]]:

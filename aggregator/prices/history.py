@@ -41,6 +41,8 @@ RECENT = (1, 2, 4, 8, 16)
 """rounds back that are always looked at: what happened since yesterday"""
 SETTLED_AGE = DAY
 """rounds older than this are remembered: no reorganisation reaches them"""
+REFRESHED_EVERY = 3_600
+"""seconds of chain time until younger rounds are read again; in between only the latest answer is new, and that is read anyway"""
 PHASE_BITS = 64
 
 
@@ -60,6 +62,8 @@ class HistoryBook:
 
     def __init__(self) -> None:
         self._known: dict[Address, dict[int, tuple[int, int]]] = {}
+        self._recent: dict[Address, tuple[int, dict[int, tuple[int, int]]]] = {}
+        """by feed: the time of the last reading, and all that it gave"""
 
     async def read(self, reads: Reads, factors: Iterable[str], answers: FeedAnswers) -> tuple[PriceSeries, ...]:
         """Series of the factors that have a USD feed among `answers`, in the order of the factors' names. One round."""
@@ -74,6 +78,8 @@ class HistoryBook:
         address = answer.feed.address
         phase, number = latest.round_id >> PHASE_BITS, latest.round_id & (1 << PHASE_BITS) - 1
         known = self._known.get(address, {})
+        if self._just_read(address, reads.block.timestamp):
+            return _Plan(factor, answer, latest, (), ())
         backs = rounds_back(answer, latest, reads.block.timestamp, {i: t for i, (t, _) in known.items()})
         within = sorted({min(back, number - 1) for back in (*RECENT, *backs)} - {0})
         beyond = sorted({back - number for back in backs if back >= number}) if phase > 1 else []
@@ -93,8 +99,9 @@ class HistoryBook:
 
     async def _collect(self, reads: Reads, plan: _Plan, answers: FeedAnswers) -> PriceSeries | None:
         now, phase = reads.block.timestamp, plan.latest.round_id >> PHASE_BITS
-        known = self._known.setdefault(plan.answer.feed.address, {})
-        rounds = dict(known)
+        address = plan.answer.feed.address
+        read_at, recent = self._recent[address] if self._just_read(address, now) else (now, self._known.get(address, {}))
+        rounds = dict(recent)
         rounds[plan.latest.round_id] = (plan.latest.updated_at, plan.latest.answer)
         for offset, group in ((0, plan.reads), ((phase - 1) << PHASE_BITS, plan.previous_phase)):
             for read in group:
@@ -103,7 +110,8 @@ class HistoryBook:
                     round_id, answer, _, updated_at, _ = outcome.value
                     rounds[offset + round_id] = (updated_at, answer)
         usable = {i: (t, a) for i, (t, a) in rounds.items() if a > 0 and now - WINDOW <= t <= now}
-        self._known[plan.answer.feed.address] = {i: (t, a) for i, (t, a) in usable.items() if t <= now - SETTLED_AGE}
+        self._known[address] = {i: (t, a) for i, (t, a) in usable.items() if t <= now - SETTLED_AGE}
+        self._recent[address] = (read_at, usable)
         points = dict(sorted(usable.values()))
         if len(points) < 2:
             return None
@@ -114,6 +122,11 @@ class HistoryBook:
             np.array([answer / scale for answer in points.values()], dtype=np.float64),
             f"{plan.answer.feed.label} on {answers.chain}, {len(points)} rounds",
         )
+
+    def _just_read(self, address: Address, now: int) -> bool:
+        """Whether the feed was read so lately that nothing but its latest round can matter; False too after time went back."""
+        read_at = self._recent[address][0] if address in self._recent else None
+        return read_at is not None and 0 <= now - read_at < REFRESHED_EVERY
 
 
 def history_feeds(answers: FeedAnswers) -> Mapping[str, FeedAnswer]:

@@ -103,6 +103,22 @@ async def test_old_rounds_are_remembered() -> None:
     assert warm.timestamps[-1] == NOW + 24 * 3_600
 
 
+async def test_a_snapshot_soon_after_asks_for_no_history_again() -> None:
+    chain = Chain()
+    rounds = every(3_600, 120)
+    FeedContract([[], rounds]).place(chain, ETH_FEED.address)
+    prices = PriceReader(ETHEREUM, ChainFeeds(chain=ETHEREUM, feeds=(ETH_FEED,)))
+    lengths = []
+    for later, asks in ((0, True), (1_800, False), (3_600 + 60, True)):
+        reads = RoundReads(chain, block(NOW + later))
+        answers = await prices.read_feeds(reads)
+        chain.calls = 0
+        (series,) = await prices.read_history(reads, ["ETH"], answers)
+        assert (chain.calls > 0) is asks
+        lengths.append(len(series.prices))
+    assert lengths[1] == lengths[0]
+
+
 async def test_funds_have_a_history_and_the_market_goes_before_it() -> None:
     nav = feed("USTB", number=5, kind=FeedKind.NAV, heartbeat=DAY)
     market = feed("USTB", number=6)
