@@ -65,6 +65,17 @@ class Feed:
     heartbeat: int
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Somebody to try the aggregator on: the same ``address`` on every chain; ``story``: one sentence for people;
+    ``chains``: where he holds anything, ascending."""
+
+    name: str
+    address: str
+    story: str
+    chains: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class World:
     """What every deployer, owner and scenario shares."""
@@ -77,6 +88,8 @@ class World:
     """USD a whole token, by symbol, as the feeds show them now; changed by ``set_price``."""
     tokens: dict[tuple[int, str], Token] = field(default_factory=dict)
     feeds: dict[tuple[int, str], Feed] = field(default_factory=dict)
+    owners: tuple[Owner, ...] = ()
+    """Everybody who was put on the chains, in the order of their themes."""
     _records: dict[type[object], dict[Key, object]] = field(default_factory=dict)
 
     # -- contracts and tokens ---------------------------------------------------------------------------------------
@@ -98,6 +111,12 @@ class World:
     def add_token(self, token: Token) -> Token:
         self.tokens[token.chain_id, token.symbol] = token
         return token
+
+    def owner(self, name: str) -> Owner:
+        for one in self.owners:
+            if one.name == name:
+                return one
+        raise WorldError(f"no owner {name}")
 
     async def mint(self, chain_id: int, symbol: str, to: str, amount_raw: int) -> None:
         """New tokens for ``to``, in the smallest unit. Allowed inside ``chain.block()``."""
@@ -180,6 +199,7 @@ class World:
             "prices": {symbol: str(price) for symbol, price in self.prices.items()},
             "tokens": _plain(list[Token], sorted(self.tokens.values(), key=lambda one: (one.chain_id, one.symbol))),
             "feeds": _plain(list[Feed], sorted(self.feeds.values(), key=lambda one: (one.chain_id, one.description))),
+            "owners": _plain(tuple[Owner, ...], self.owners),
             "records": [
                 {
                     "kind": f"{kind.__module__}:{kind.__qualname__}",
@@ -199,6 +219,7 @@ class World:
             self.add_token(token)
         for feed in _typed(list[Feed], document["feeds"]):
             self.feeds[feed.chain_id, feed.description] = feed
+        self.owners = _typed(tuple[Owner, ...], document["owners"])
         for entry in document["records"]:
             module, _, name = entry["kind"].partition(":")
             kind: type[object] = getattr(importlib.import_module(module), name)

@@ -12,13 +12,13 @@ from aggregator.localnet.owners.borrowers import AAVE, SPARK
 from aggregator.localnet.owners.combined import COMBINED
 from aggregator.localnet.owners.lenders import MORPHO
 from aggregator.localnet.owners.liquidity import CONCENTRATED, PAIRS, SINGLETON
-from aggregator.localnet.owners.profile import Owner, Part, Profile, Roster, address_of
+from aggregator.localnet.owners.profile import Part, Profile, address_of
 from aggregator.localnet.owners.savers import FUNDS, STAKING, VAULTS
 from aggregator.localnet.owners.wallets import WALLETS
 from aggregator.localnet.together import together
-from aggregator.localnet.world import World, WorldError
+from aggregator.localnet.world import World
 
-__all__ = ["PROFILES", "Owner", "Profile", "address_of", "halfway", "owner", "owners", "seed", "settle"]
+__all__ = ["PROFILES", "Profile", "address_of", "halfway", "seed", "settle"]
 
 PROFILES: tuple[Profile, ...] = (
     *COMBINED,
@@ -37,7 +37,7 @@ PROFILES: tuple[Profile, ...] = (
 
 async def seed(world: World) -> None:
     """Give every owner what he has before the month, and record who they are."""
-    world.record(0, Roster(tuple(profile.owner for profile in PROFILES)))
+    world.owners = tuple(profile.owner for profile in PROFILES)
     await _each(world, lambda part, who: part.open(world, who))
 
 
@@ -49,20 +49,6 @@ async def halfway(world: World) -> None:
 async def settle(world: World) -> None:
     """Bring every owner to what his story says, at the prices that the feeds show now."""
     await _each(world, lambda part, who: part.settle(world, who))
-
-
-def owners(world: World) -> tuple[Owner, ...]:
-    """Everybody, in the order of the themes; nobody in a world that was not populated."""
-    roster = world.recorded(Roster).get(0)
-    return roster.owners if roster is not None else ()
-
-
-def owner(world: World, name: str) -> Owner:
-    """The owner of that name; WorldError when there is none."""
-    for one in owners(world):
-        if one.name == name:
-            return one
-    raise WorldError(f"no owner {name}")
 
 
 async def _each(world: World, act: Callable[[Part, str], Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""What an owner is before and after he is put on the chains: a name, a story, and the parts that he holds."""
+"""What an owner is before he is put on the chains: a name, a story, and the parts that he holds."""
 
 from __future__ import annotations
 
@@ -7,24 +7,7 @@ from dataclasses import dataclass
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from aggregator.localnet.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Somebody to try the aggregator on; ``chains``: where he holds anything, ascending."""
-
-    name: str
-    address: str
-    story: str
-    chains: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Roster:
-    """All owners in the order of their themes; recorded on the world under 0, as they belong to no single chain."""
-
-    owners: tuple[Owner, ...]
+from aggregator.localnet.world import Owner, World
 
 
 class Part:
