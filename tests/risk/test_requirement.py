@@ -170,7 +170,7 @@ def test_expected_shortfall_counts_a_part_of_the_last_draw() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1e4)), min_size=1, max_size=5),
+    st.lists(st.tuples(st.just(0.0) | st.floats(0.01, 1e5), st.floats(0, 1e4)), min_size=1, max_size=5),
     st.floats(0, 2e5),
     st.floats(0, 1e5),
 )
