@@ -21,6 +21,7 @@ CONVERT_TO_ASSETS = Function("convertToAssets(uint256)(uint256)")
 MAX_REDEEM = Function("maxRedeem(address)(uint256)")
 VAULT_GAS = 2_000_000
 """a vault may walk through all the markets it lends in"""
+ASSET_GAS = 100_000
 SMALL_SAMPLE = 10**18
 """for vaults whose arithmetic refuses the large sample"""
 
@@ -35,10 +36,10 @@ class VaultReads:
     small_sample: Read[Any]
 
     @classmethod
-    def ask(cls, scope: Scope, vault: Address | Word, *, gas: int = VAULT_GAS) -> VaultReads:
-        """Ask in this round; `vault` may be a word of another answer."""
+    def ask(cls, scope: Scope, vault: Address | Word, *, gas: int = VAULT_GAS, when: Word | None = None) -> VaultReads:
+        """Ask in this round; `vault` may be a word of another answer. `gas` is for conversions."""
         reads = scope.reads
-        asset = reads.call(vault, ASSET)
+        asset = reads.call(vault, ASSET, gas=ASSET_GAS, when=when)
         word = asset.word(0)
         return cls(
             asset,

@@ -106,9 +106,14 @@ class RoundReads(Reads):
             return
         batch, self._pending = self._pending, []
         self.rounds += 1
-        for read in batch:
-            if not resolve_missing(read):
-                read.resolve(self._scripted.answer(read.request))
+        try:
+            for read in batch:
+                if not resolve_missing(read):
+                    read.resolve(self._scripted.answer(read.request))
+        finally:
+            # a mistake in a script fails the test at once instead of leaving it waiting
+            for read in batch:
+                read.resolve(Unknown(Reason.ENDPOINT, "the script failed"))
 
 
 def text(value: str) -> bytes:
