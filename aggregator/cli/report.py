@@ -84,7 +84,7 @@ def _headline(page: _Page) -> RenderableType:
     cells = [
         ("Score", _score(health.score)),
         ("Equity", Text(money(health.equity_usd), "bold")),
-        ("Margin ratio", _ratio(health.margin_ratio)),
+        ("Margin ratio", _ratio(health.margin_ratio, health.requirement_usd)),
         ("Coverage", coverage),
     ]
     grid = Table.grid(padding=(0, 3))
@@ -120,9 +120,9 @@ def _score(score: str | None) -> Text:
     return Text.assemble((f"{score} of 100", style))
 
 
-def _ratio(ratio: str | None) -> Text:
+def _ratio(ratio: str | None, requirement: str | None) -> Text:
     if ratio is None:
-        return unknown()
+        return unknown() if requirement is None else Text("nothing at risk", "dim")
     value = Decimal(ratio)
     return Text(f"{value:,.2f}", "bold green" if value >= Decimal("1.5") else "bold yellow" if value >= 1 else "bold red")
 
@@ -215,7 +215,8 @@ def _accounts(page: _Page) -> RenderableType | None:
         lines.append(Text(where, "bold"))
         lines.append(Text.assemble("  ", health, f"  {money(account.collateral_usd)} against {debt}"))
         if account.liquidation.prices:
-            lines.append(Text(f"  liquidated at {_first_price(account)}"))
+            now = account.liquidation.liquidatable
+            lines.append(Text(f"  liquidated {'' if now else 'at '}{_first_price(account)}"))
     return table if page.wide else Group(*lines)
 
 
@@ -250,7 +251,8 @@ def _first_price(account: MarginAccountDocument) -> str:
     if nearest is None:
         return ""
     at = money(nearest.price_usd, price=True) if nearest.price_usd is not None else "?"
-    return f"{name_of(nearest.symbol)} {at} ({move(nearest.move)})"
+    price = f"{name_of(nearest.symbol)} {at} ({move(nearest.move)})"
+    return f"now, until {price}" if account.liquidation.liquidatable else price
 
 
 def _order(page: _Page) -> RenderableType | None:
@@ -269,7 +271,7 @@ def _order(page: _Page) -> RenderableType | None:
 
 def _comparison(page: _Page) -> RenderableType | None:
     table = page.document.isolated_versus_cross
-    if table.requirement.isolated is None:
+    if table.requirement.isolated is None or not (page.document.margin_accounts or page.document.positions):
         return None
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("", "Isolated", "Cross"):
