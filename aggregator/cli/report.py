@@ -243,7 +243,8 @@ def _owes(account: MarginAccountDocument) -> bool:
 
 
 def _nearest(account: MarginAccountDocument) -> LiquidationPriceDocument | None:
-    return min(account.liquidation.prices, key=lambda price: (abs(Decimal(price.move)), price.asset), default=None)
+    """The nearest price of an asset that moves with the market, else of a peg."""
+    return min(account.liquidation.prices, key=lambda price: (not price.volatile, abs(Decimal(price.move)), price.asset), default=None)
 
 
 def _first_price(account: MarginAccountDocument) -> str:

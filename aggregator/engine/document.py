@@ -114,6 +114,7 @@ def _liquidation_price(price: LiquidationPrice) -> LiquidationPriceDocument:
         price_usd=plain(price.price_usd) if price.price_usd is not None else None,
         move=fraction(price.move, 12),
         factor=price.factor,
+        volatile=price.volatile,
         factor_move=_optional_fraction(price.factor_move),
     )
 

@@ -82,13 +82,15 @@ class PositionDocument(Document):
 
 
 class LiquidationPriceDocument(Document):
-    """`move`: of this asset alone. `factor_move`: of its risk factor with every token that follows it."""
+    """`move`: of this asset alone. `factor_move`: of its risk factor with every token that follows it; `volatile`: whether that
+    factor moves with the market, False for a peg or a net asset value."""
 
     asset: str
     symbol: str
     price_usd: str | None
     move: str
     factor: str
+    volatile: bool
     factor_move: str | None
 
 

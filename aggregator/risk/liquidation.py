@@ -35,6 +35,8 @@ class LiquidationPrice:
     """relative to the price now, −0.31 for 31 % down, to forty digits"""
     factor: str
     """the risk factor that the asset follows most"""
+    volatile: bool
+    """whether that factor moves with the market; False for pegs and net asset values"""
     factor_move: float | None
     """the nearest move of that factor which brings the account to health 1 with all its tokens moving along; None if none does"""
 
@@ -72,7 +74,9 @@ def _single(claim: Claim, exposures: Exposures, asset: AssetId, own: Fraction, c
     term = next(term for term in claim.terms if term.asset == asset)
     factor = main_factor(exposures, term.shape)
     price = None if term.price is None else _decimal(Fraction(term.price) * ratio)
-    yield LiquidationPrice(asset, term.symbol, price, _decimal(ratio - 1), factor, factor_move(claim, exposures, factor))
+    yield LiquidationPrice(
+        asset, term.symbol, price, _decimal(ratio - 1), factor, exposures.classes[factor].volatile, factor_move(claim, exposures, factor)
+    )
 
 
 def _decimal(value: Fraction) -> Decimal:
