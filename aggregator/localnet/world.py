@@ -68,7 +68,7 @@ class Feed:
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Somebody to try the aggregator on: the same ``address`` on every chain; ``story``: one sentence for people;
-    ``chains``: where he holds anything, ascending."""
+    ``chains``: where he holds anything, in the order of ``CHAINS``."""
 
     name: str
     address: str

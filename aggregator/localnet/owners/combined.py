@@ -54,10 +54,10 @@ COMBINED = (
     ),
     Profile(
         "hedged-lp",
-        "v3 liquidity on Ethereum, its ether side borrowed on Aave, its dollar side in a savings vault",
+        "v3 liquidity on Ethereum whose ether side is borrowed on Aave, and a savings vault",
         (
             Position(pool=("USDC", "WETH", 500), bounds=(-0.15, 0.15), usd=200_000, at_end=True),
-            LendingAccount(supplied={"USDC": 160_000}, borrowed={"WETH": 95_000}),
+            LendingAccount(supplied={"USDC": 160_000}, borrowed={"WETH": 115_000}),
             VaultShares(vault="sUSDS", usd=60_000),
         ),
     ),
@@ -65,7 +65,7 @@ COMBINED = (
         "hedged-across-chains",
         "long ether on Base, short as much on Arbitrum: nothing is at risk but each account by itself",
         (
-            LendingAccount(chain_id=8453, supplied={"WETH": 200_000}, borrowed={"USDC": 90_000}),
+            LendingAccount(chain_id=8453, supplied={"WETH": 150_000}, borrowed={"USDC": 70_000}),
             LendingAccount(chain_id=42161, supplied={"USDC": 260_000}, borrowed={"WETH": 150_000}),
         ),
     ),

@@ -11,7 +11,7 @@ from aggregator.localnet import outlook
 from aggregator.localnet.deploy import lending
 from aggregator.localnet.deploy.lending import STABLE_RATE, VARIABLE_RATE, LendingMarket
 from aggregator.localnet.deploy.shared import LIQUIDITY_PROVIDER, raw_worth
-from aggregator.localnet.owners.profile import Part
+from aggregator.localnet.owners.profile import Part, spend
 from aggregator.localnet.world import World, WorldError
 
 LIQUIDATOR = "0x0000000000000000000000000000000000011c1d"
@@ -30,7 +30,8 @@ def market_of(world: World, chain_id: int, protocol: str) -> LendingMarket:
 class LendingAccount(Part):
     """``supplied``: USD by symbol. ``borrowed``: shares of the debt by symbol when the account has a ``health`` that
     it is to end with, otherwise USD by symbol, and it drifts. ``e_mode``: a category's label. ``enabled``: symbols to
-    switch on as collateral (isolated ones are not by themselves); ``disabled``: to switch off."""
+    switch on as collateral (isolated ones are not by themselves); ``disabled``: to switch off. What was borrowed is
+    spent."""
 
     chain_id: int = 1
     protocol: Literal["aave", "spark"] = "aave"
@@ -75,7 +76,9 @@ class LendingAccount(Part):
         rate_mode = STABLE_RATE if self.stable_rate else VARIABLE_RATE
         async with world.chains[self.chain_id].block():
             for symbol, usd in debts.items():
-                await lending.borrow(world, market, owner, symbol, raw_worth(world, self.chain_id, symbol, usd), rate_mode)
+                amount = raw_worth(world, self.chain_id, symbol, usd)
+                await lending.borrow(world, market, owner, symbol, amount, rate_mode)
+                await spend(world, self.chain_id, owner, symbol, amount)
 
     def _first_health(self, seed: int) -> Decimal:
         """The health factor from which the month leads to about the one meant."""
@@ -119,7 +122,10 @@ async def steer(
             await lending.give(world, market.chain_id, symbol, owner, amount)
             await lending.repay(world, market, owner, symbol, amount, rate_mode)
     elif -excess <= account.available_borrows * 999 // 1000:
-        await lending.borrow(world, market, owner, symbol, await _raw(world, market, symbol, -excess), rate_mode)
+        amount = await _raw(world, market, symbol, -excess)
+        async with world.chains[market.chain_id].block():
+            await lending.borrow(world, market, owner, symbol, amount, rate_mode)
+            await spend(world, market.chain_id, owner, symbol, amount)
     elif target < _WAD:
         raise WorldError(f"{owner} stands at {account.health_factor / _WAD:.4f}: the fall did not reach {health}")
     else:

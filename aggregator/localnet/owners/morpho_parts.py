@@ -9,7 +9,7 @@ from typing import cast
 from aggregator.localnet import outlook
 from aggregator.localnet.deploy import morpho
 from aggregator.localnet.deploy.shared import raw_worth
-from aggregator.localnet.owners.profile import Part
+from aggregator.localnet.owners.profile import Part, spend
 from aggregator.localnet.world import World, WorldError
 
 _PRICE_SCALE = 10**36
@@ -34,7 +34,7 @@ class Supply(Part):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Borrow(Part):
     """``usd`` of collateral in a market; ``health`` it is to end with, None for no debt. ``borrowed_usd`` instead:
-    a debt as it is, left alone."""
+    a debt as it is, left alone. What was borrowed is spent."""
 
     chain_id: int = 1
     market: str
@@ -49,11 +49,14 @@ class Borrow(Part):
             lltv = Decimal(market.lltv) / _WAD
             fall = outlook.factor(world.seed, market.collateral) / outlook.factor(world.seed, market.loan)
             first = self.health / Decimal(fall) * (_RESERVE if self.health < 1 else 1)
-            await morpho.open_position(world, market, owner, collateral, lltv * min(_MOST, 1 / first))
+            borrowed = await morpho.open_position(world, market, owner, collateral, lltv * min(_MOST, 1 / first))
+            await spend(world, self.chain_id, owner, market.loan, borrowed)
         else:
             await morpho.supply_collateral(world, market, owner, collateral)
             if self.borrowed_usd:
-                await morpho.borrow(world, market, owner, raw_worth(world, self.chain_id, market.loan, self.borrowed_usd))
+                borrowed = raw_worth(world, self.chain_id, market.loan, self.borrowed_usd)
+                await morpho.borrow(world, market, owner, borrowed)
+                await spend(world, self.chain_id, owner, market.loan, borrowed)
 
     async def settle(self, world: World, owner: str) -> None:
         if self.health is not None:
@@ -88,7 +91,7 @@ async def state(world: World, market: morpho.Market, owner: str) -> tuple[int, i
 
 
 async def steer(world: World, market: morpho.Market, owner: str, health: Decimal) -> None:
-    """Bring a position to a health factor: repay, borrow, or withdraw collateral.
+    """Bring a position to a health factor: repay or borrow.
 
     Raises WorldError when it stands above a target below 1, where only prices lead to.
     """
@@ -100,3 +103,4 @@ async def steer(world: World, market: morpho.Market, owner: str, health: Decimal
         raise WorldError(f"{owner} stands at {most / debt:.4f} in {market.name}: the fall did not reach {health}")
     elif wanted > debt:
         await morpho.borrow(world, market, owner, wanted - debt)
+        await spend(world, market.chain_id, owner, market.loan, wanted - debt)

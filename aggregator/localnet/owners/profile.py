@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from aggregator.localnet.world import Owner, World
+from aggregator.localnet.world import CHAINS, Owner, World
+
+SHOP = "0x0000000000000000000000000000000000005409"
+"""Gets what owners spend."""
 
 
 class Part:
@@ -40,10 +43,17 @@ class Profile:
 
     @property
     def owner(self) -> Owner:
-        chains = tuple(sorted({part.chain_id for part in self.parts}))
+        held = {part.chain_id for part in self.parts}
+        chains = tuple(chain_id for chain_id in CHAINS if chain_id in held)
         return Owner(self.name, address_of(self.name), self.story, chains)
 
 
 def address_of(name: str) -> str:
     """The owner's address, the same on every chain: the last 20 bytes of the keccak of his name."""
     return str(to_checksum_address(keccak(text=f"crossmargin owner {name}")[12:]))
+
+
+async def spend(world: World, chain_id: int, owner: str, symbol: str, amount: int) -> None:
+    """The owner's tokens go somewhere else. Allowed inside ``chain.block()``."""
+    token = world.token(chain_id, symbol).address
+    await world.chains[chain_id].send(owner, token, "transfer(address,uint256)", SHOP, amount)
