@@ -77,6 +77,8 @@ class Erc4626(Adapter):
         if cooldown is not None and asset is not None:
             positions += await cooldown.positions(scope, self.slug, address, asset, missing)
         if queue is not None and exit_rate is not None and asset is not None:
+            if positions:
+                await queue.note_absence(token, missing)
             exits = await exit_rate.ratio(scope, token, asset)
             exit_ratio = exits.value if isinstance(exits, Value) else None
             positions += await queue.positions(scope, self.slug, token, asset, exit_ratio, missing)

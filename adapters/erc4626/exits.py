@@ -82,11 +82,18 @@ class QueueReads:
         escrowed = {owner: (reads.call(queue, ESCROWED_SHARES, owner), reads.call(queue, SERVICED_SHARES, owner)) for owner in scope.owners}
         return cls(escrowed, manager)
 
+    async def note_absence(self, token: Token, missing: Missing) -> None:
+        """Say where there is no withdrawal manager to ask."""
+        manager = await self.manager
+        if not isinstance(manager, Value):
+            missing.note(f"withdrawal queue of {token.symbol}", why(manager))
+
     async def positions(
         self, scope: Scope, slug: str, token: Token, asset: Token, exit_ratio: Ratio | None, missing: Missing
     ) -> list[Position]:
         """Shares that wait, by owner, looked through at the exit value; none of them can be withdrawn now but what was served."""
-        manager, found = await self.manager, []
+        found: list[Position] = []
+        manager = await self.manager
         for owner, (escrowed_read, serviced_read) in self.escrowed.items():
             escrowed, serviced = await escrowed_read, await serviced_read
             for outcome in (escrowed, serviced):

@@ -25,35 +25,33 @@ TERMS = ("redemption_business_days", "redemption_calendar", "terms_source")
 
 @dataclass(frozen=True, slots=True)
 class PermissionReads:
-    """Whether an account may hold and move the token; None where the token does not say."""
+    """Whether an account may hold and move the token."""
 
-    allowed: Read[Any] | None
+    allowed: Read[Any]
 
 
 class RealWorldAssets(Adapter):
     """The family of tokenised funds.
 
     Contract: `token`. Parameters, all optional: `paused`, name of the view `()(bool)` that says that nothing moves; `allowed`, name of the
-    view `(address)(bool)` that says who may hold; `redemption_business_days` and `redemption_calendar` as the issuer publishes them, with
-    their `terms_source`.
+    view `(address)(bool)` that says who may hold (a view that a token does not have says nothing); `redemption_business_days` and
+    `redemption_calendar` as the issuer publishes them, with their `terms_source`.
     """
 
     async def read(self, scope: Scope) -> Holdings:
         missing = Missing()
         address, parameters = scope.contract("token"), scope.deployment.parameters
         token_reads = TokenReads.ask(scope, address)
-        paused_read = scope.reads.call(address, Function(f"{parameters['paused']}()(bool)")) if "paused" in parameters else None
+        paused_read = scope.reads.call(address, Function(f"{parameters.get('paused', 'paused')}()(bool)"))
+        allowed = Function(f"{parameters.get('allowed', 'isAllowed')}(address)(bool)")
 
         def ask(owner: Address, balance: Word) -> PermissionReads:
-            if "allowed" not in parameters:
-                return PermissionReads(None)
-            view = Function(f"{parameters['allowed']}(address)(bool)")
-            return PermissionReads(scope.reads.call(address, view, owner, when=balance))
+            return PermissionReads(scope.reads.call(address, allowed, owner, when=balance))
 
         reads = HolderReads(scope, address, ask)
         token = await token_reads.token(scope, address, kind=TokenKind.UNKNOWN, source=scope.deployment.source)
         holders = await reads.holders(token, missing)
-        paused = _said(await paused_read, f"whether {token.symbol} is paused", missing) if paused_read is not None else None
+        paused = _said(await paused_read, f"whether {token.symbol} is paused", missing)
         positions, remarks = [], list(decimals_remark(scope, token))
         if paused and holders:
             remarks.append(Remark("transfers-paused", f"the issuer of {token.symbol} ({token.asset}) has paused it: nothing moves"))
@@ -68,8 +66,8 @@ class RealWorldAssets(Adapter):
     async def _position(
         self, scope: Scope, token: Token, holder: Holder[PermissionReads], paused: bool, missing: Missing
     ) -> tuple[Position, list[Remark]]:
-        permission, remarks = holder.asked.allowed, []
-        allowed = _said(await permission, f"whether {holder.owner} may hold {token.symbol}", missing) if permission is not None else None
+        remarks: list[Remark] = []
+        allowed = _said(await holder.asked.allowed, f"whether {holder.owner} may hold {token.symbol}", missing)
         if allowed is False:
             remarks.append(Remark("holder-not-permitted", f"{holder.owner} is not permitted to move or redeem {token.symbol}"))
         leg = idle_leg(token, holder.amount, redeemable=0 if paused or allowed is False else None)

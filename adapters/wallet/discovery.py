@@ -103,7 +103,9 @@ class Discovery:
                 new[token] = owners
         for address, owners in list(new.items())[:room]:
             depth = self._depths.get(address, MAXIMUM_LEVELS)
-            self._probes[address] = Probe.ask(self._scope, address, owners, depth=depth, with_backing=len(new) <= BACKED_AT_ONCE)
+            # a vault met before is known to need it; of many new tokens most are none
+            with_backing = address in self._depths or len(new) <= BACKED_AT_ONCE
+            self._probes[address] = Probe.ask(self._scope, address, owners, depth=depth, with_backing=with_backing)
 
     def _backing(self, step: Step) -> BackingReads:
         level, address = step.level, step.token.address
@@ -117,7 +119,8 @@ class Discovery:
         for owner, read in probe.balances.items():
             outcome = await read
             if isinstance(outcome, Unknown):
-                missing.note(f"balance of {owner} in the unlisted token {probe.address}", why(outcome))
+                # what such a token says for itself is not repeated
+                missing.note(f"balance of {owner} in the unlisted token {probe.address}", outcome.reason.value)
             elif isinstance(outcome, Value) and outcome.value:
                 held[owner] = outcome.value
         if not held:
