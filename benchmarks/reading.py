@@ -22,8 +22,8 @@ from typing import Any
 
 from aggregator.chains.arguments import rpc_overrides
 from aggregator.chains.configuration import load_chains
-from aggregator.chains.jobs import plain_call
 from aggregator.chains.network import Network
+from aggregator.chains.plain import plain_call
 from aggregator.chains.rounds import RoundRunner
 from aggregator.engine.snapshot import Engine, SnapshotRequest
 from aggregator.localnet.network import local_network
@@ -144,7 +144,8 @@ async def with_viem(world: World, recording: Recording, multicall3: str, repeats
             *node_command(), str(script), str(await viem_directory()), str(file), str(repeats), stdout=asyncio.subprocess.PIPE
         )
         output, _ = await process.communicate()
-        return statistics.median(json.loads(output)["seconds"])
+        seconds: list[float] = json.loads(output)["seconds"]
+        return statistics.median(seconds)
 
 
 async def measure(world: World, owners: tuple[str, ...], repeats: int) -> None:

@@ -1,4 +1,4 @@
-"""What a round sends: jobs, each one JSON-RPC call and what to make of its answer.
+"""The jobs of a round: each one JSON-RPC call and what to make of its answer.
 
 Settling a job resolves reads, and gives back those that have to go again and whether they may go through the lens.
 """
@@ -6,9 +6,6 @@ Settling a job resolves reads, and gives back those that have to go again and wh
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from eth_abi.abi import decode, encode
@@ -17,100 +14,19 @@ from eth_hash.auto import keccak
 
 from aggregator.chains.lens import LENS_ADDRESS, lens_code
 from aggregator.chains.lens.encoding import NotALensReply, Status, decode_reply, encode_program
-from aggregator.chains.rpc import BlockUnavailable, RpcAnswer, RpcCall
+from aggregator.chains.plain import components, hex_bytes, plain_call, resolve_plain, revert_reason
+from aggregator.chains.rpc import RpcAnswer, RpcCall
+from aggregator.chains.work import Job, Place, Settled
 from aggregator.model.errors import EndpointInvalid, EndpointRefused
-from aggregator.model.identifiers import Address, ChainId, address_of_word, evm_reference
+from aggregator.model.identifiers import evm_reference
 from aggregator.model.outcome import Absent, Reason, Unknown, Value
-from aggregator.model.snapshot import Block
-from aggregator.reading.reads import BalanceRequest, CallRequest, Read, StorageRequest, Word, resolve_missing, word_value, words_of
+from aggregator.reading.reads import BalanceRequest, Read, StorageRequest, resolve_missing
 
 OUTPUT_LIMIT_BYTES = 400_000
 """answer of one lens call; more goes into the next round"""
-EXPECTED_GAS = 40_000
-"""of a call whose selector was never seen"""
 
 _REVERT = re.compile(r"revert", re.IGNORECASE)
 _GAS = re.compile(r"out of gas|gas required exceeds|intrinsic gas|gas limit", re.IGNORECASE)
-
-
-@dataclass(slots=True)
-class Abilities:
-    """What the endpoints of a chain were seen to be able to do, and what calls were seen to cost. Outlives a snapshot."""
-
-    lens: bool | None = None
-    """None until tried"""
-    multicall: bool | None = None
-    gas_by_selector: dict[bytes, int] = field(default_factory=dict)
-
-    def expected_gas(self, read: Read[Any]) -> int:
-        request = read.request
-        if not isinstance(request, CallRequest) or isinstance(request.pieces[0], Word):
-            return 3_000
-        return min(request.gas, self.gas_by_selector.get(request.pieces[0][:4], EXPECTED_GAS))
-
-    def learn(self, read: Read[Any], used: int) -> None:
-        request = read.request
-        if isinstance(request, CallRequest) and not isinstance(request.pieces[0], Word):
-            selector = request.pieces[0][:4]
-            self.gas_by_selector[selector] = max(used, self.gas_by_selector.get(selector, 0) * 15 // 16)
-
-
-@dataclass(slots=True)
-class Place:
-    """Where the jobs of a round are sent: the pinned block and what is known of the chain."""
-
-    chain: ChainId
-    block: Block
-    abilities: Abilities
-    gas_cap: int
-    multicall3: Address | None
-    number_is_foreign: bool
-    """True where the NUMBER opcode is another chain's, as on Arbitrum"""
-    orphaned: bool = False
-
-    @property
-    def block_parameter(self) -> dict[str, object]:
-        return {"blockHash": self.block.hash, "requireCanonical": True}
-
-
-@dataclass(slots=True)
-class Settled:
-    """What a settled job leaves over: jobs to send, reads to plan again, and reads that may only go plainly from now on."""
-
-    jobs: list[Job] = field(default_factory=list)
-    again: list[Read[Any]] = field(default_factory=list)
-    plainly: list[Read[Any]] = field(default_factory=list)
-
-
-class Job(ABC):
-    """One JSON-RPC call of a round."""
-
-    reads: list[Read[Any]]
-
-    @abstractmethod
-    def call(self, place: Place) -> RpcCall: ...
-
-    @abstractmethod
-    def settle(self, answer: RpcAnswer, place: Place) -> Settled: ...
-
-    def accept(self, answer: RpcAnswer, place: Place) -> None:  # noqa: B027 (most answers do not tell their block)
-        """EndpointInvalid for an answer of another block than the pinned one, so that another endpoint is asked."""
-
-    def halves(self) -> list[Job]:
-        """The same work in smaller pieces, for an endpoint that takes too long over it; empty where it cannot be cut."""
-        return []
-
-    def fail(self, reason: str) -> None:
-        """No endpoint gave a usable answer."""
-        for read in self.reads:
-            read.resolve(Unknown(Reason.ENDPOINT, reason))
-
-    def block_gone(self, answer: RpcAnswer, place: Place) -> bool:
-        if isinstance(answer, BlockUnavailable):
-            place.orphaned = True
-            self.fail(f"block {place.block.number} is no longer to be had: {answer.reason}")
-            return True
-        return False
 
 
 class LensJob(Job):
@@ -307,77 +223,3 @@ class CodeJob(Job):
             else:
                 self.reads[0].resolve(Value(b"") if hex_bytes(answer) else Absent(Reason.NO_CODE))
         return Settled()
-
-
-def components(reads: Sequence[Read[Any]]) -> Iterator[list[Read[Any]]]:
-    """Groups of reads that depend on each other, each in the order of `reads`, by first member."""
-    root: dict[int, int] = {id(read): index for index, read in enumerate(reads)}
-    parent = list(range(len(reads)))
-
-    def find(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for index, read in enumerate(reads):
-        for word in words_of(read):
-            other = root.get(id(word.read))
-            if other is not None:
-                a, b = find(index), find(other)
-                parent[max(a, b)] = min(a, b)
-    groups: dict[int, list[Read[Any]]] = {}
-    for index, read in enumerate(reads):
-        groups.setdefault(find(index), []).append(read)
-    yield from groups.values()
-
-
-def plain_call(read: Read[Any]) -> tuple[Address, bytes]:
-    """Target and calldata of a call or balance whose inputs are all known."""
-    request = read.request
-    assert isinstance(request, CallRequest | BalanceRequest)
-    target = request.target
-    if isinstance(target, Word):
-        value = word_value(target)
-        assert value is not None
-        target = address_of_word(value)
-    return target, b"".join(known_piece(piece) for piece in request.pieces) if isinstance(request, CallRequest) else b""
-
-
-def known_piece(piece: bytes | Word) -> bytes:
-    """Bytes of a piece whose word, if it is one, is known."""
-    if not isinstance(piece, Word):
-        return piece
-    value = word_value(piece)
-    assert value is not None
-    return value.to_bytes(32, "big")
-
-
-def resolve_plain(read: Read[Any], data: bytes, success: bool) -> None:
-    """Resolve a call made without the lens, with the limits that the lens would have kept."""
-    request = read.request
-    if not success:
-        read.resolve(Unknown(Reason.REVERTED, revert_reason(data[:256]), data[:256]))
-    elif isinstance(request, CallRequest) and len(data) > request.limit:
-        read.resolve(Unknown(Reason.TOO_LARGE))
-    else:
-        read.resolve(Value(data))
-
-
-def revert_reason(data: bytes) -> str:
-    """The text of `Error(string)`, printable characters only and at most 80 of them; else the selector; empty where there is none."""
-    if data[:4] == b"\x08\xc3y\xa0" and len(data) >= 68:
-        size = int.from_bytes(data[36:68], "big")
-        text = data[68 : 68 + min(size, 80)].decode("utf-8", "replace")
-        return "".join(character for character in text if character.isprintable())
-    return "0x" + data[:4].hex() if len(data) >= 4 else ""
-
-
-def hex_bytes(answer: object) -> bytes:
-    """Bytes of a 0x-hex string; empty for anything else."""
-    if isinstance(answer, str) and answer.startswith("0x"):
-        try:
-            return bytes.fromhex(answer[2:])
-        except ValueError:
-            return b""
-    return b""

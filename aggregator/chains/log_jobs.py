@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aggregator.chains.jobs import Job, Place, Settled, hex_bytes
+from aggregator.chains.plain import hex_bytes
 from aggregator.chains.rpc import RpcAnswer, RpcCall
+from aggregator.chains.work import Job, Place, Settled
 from aggregator.model.errors import EndpointRefused
 from aggregator.model.identifiers import Address
 from aggregator.model.outcome import Reason, Unknown, Value

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from aggregator.chains.client import ChainClient
-from aggregator.chains.jobs import Abilities
 from aggregator.chains.rounds import RoundRunner
+from aggregator.chains.work import Abilities
 from aggregator.model.identifiers import ChainId
 from aggregator.model.outcome import Reason, Unknown
 from aggregator.model.snapshot import Block

@@ -10,19 +10,11 @@ import orjson
 from eth_hash.auto import keccak
 
 from aggregator.chains.client import ChainClient, EndpointTimedOut, RpcAnswer, RpcCall
-from aggregator.chains.jobs import (
-    Abilities,
-    Job,
-    LensJob,
-    MulticallJob,
-    Place,
-    Settled,
-    SingleJob,
-    components,
-    known_piece,
-)
+from aggregator.chains.jobs import LensJob, MulticallJob, SingleJob
 from aggregator.chains.lens.encoding import MAXIMUM_STEPS, encode_step
 from aggregator.chains.log_jobs import LogSearch
+from aggregator.chains.plain import components, known_piece
+from aggregator.chains.work import Abilities, Job, Place, Settled
 from aggregator.model.errors import EndpointError
 from aggregator.model.outcome import Value
 from aggregator.model.snapshot import Block

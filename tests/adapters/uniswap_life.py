@@ -12,7 +12,7 @@ from typing import cast
 
 from aggregator.chains.configuration import load_chains
 from aggregator.chains.heads import pin_block
-from aggregator.chains.jobs import Abilities
+from aggregator.chains.work import Abilities
 from aggregator.chains.network import Network
 from aggregator.chains.pinned import PinnedReads
 from aggregator.localnet import abi

@@ -11,9 +11,9 @@ import pytest
 from aggregator.chains.client import ChainClient
 from aggregator.chains.configuration import load_chains
 from aggregator.chains.heads import pin_block
-from aggregator.chains.jobs import Abilities
 from aggregator.chains.network import Network
 from aggregator.chains.pinned import PinnedReads
+from aggregator.chains.work import Abilities
 from aggregator.localnet.node import LocalChain
 from aggregator.model.identifiers import Address, evm_chain
 from aggregator.model.outcome import Absent, Outcome, Reason, Unknown, Value
