@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from aggregator.chains.configuration import load_chains
 from aggregator.chains.heads import pin_block
-from aggregator.chains.work import Abilities
 from aggregator.chains.network import Network
 from aggregator.chains.pinned import PinnedReads
+from aggregator.chains.work import Abilities
 from aggregator.localnet.world import World
 from aggregator.model.composition import Composition
 from aggregator.model.identifiers import Address, evm_chain
