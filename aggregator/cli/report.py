@@ -5,6 +5,7 @@ Names that chains give are cleaned and never read as markup. Nothing is wider th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -41,6 +42,10 @@ class _Page:
     @property
     def narrow(self) -> bool:
         return self.width < NARROW
+
+    def named(self, text: str) -> str:
+        """A sentence of ours with chains by name instead of by id."""
+        return re.sub(r"eip155:\d+", lambda found: self.chain(found[0]), clean_text(text, 200))
 
     @property
     def wide(self) -> bool:
@@ -280,7 +285,7 @@ def _comparison(page: _Page) -> RenderableType | None:
     for label, figure in (("Delta", table.delta), ("Vega", table.vega), ("Requirement", table.requirement)):
         shown.add_row(Text(label), Text(money(figure.isolated)), Text(money(figure.cross)))
     trigger = table.liquidation_trigger
-    shown.add_row(Text("Trigger"), Text(clean_text(trigger.isolated or "", 200)), Text(clean_text(trigger.cross or "", 200)))
+    shown.add_row(Text("Trigger"), Text(page.named(trigger.isolated or "")), Text(page.named(trigger.cross or "")))
     return shown
 
 

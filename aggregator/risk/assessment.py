@@ -128,7 +128,9 @@ def assess(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSerie
         volatilities=moving,
         coverage=covered,
         missing=covered.missing,
-        warnings=tuple(sorted({*covered.warnings, *_volatility_remarks(moving), *_unscored(scored)})),
+        warnings=tuple(
+            sorted({*covered.warnings, *_volatility_remarks(moving), *_oracle_remarks(portfolio, accounts), *_unscored(scored)})
+        ),
     )
 
 
@@ -209,6 +211,16 @@ def _volatility_remarks(moving: Mapping[str, Volatility]) -> set[Remark]:
     if not assumed:
         return set()
     return {Remark("volatility-assumed", f"no usable price history of {', '.join(assumed)}: the class's long-run volatility stands in")}
+
+
+def _oracle_remarks(portfolio: Portfolio, accounts: Sequence[AccountAssessment]) -> set[Remark]:
+    """Accounts that their protocol calls healthy and the market does not: its oracle is what keeps them from being liquidated."""
+    remarks = set()
+    for account, own in zip(portfolio.margin_accounts, accounts, strict=True):
+        if own.shadow_health is not None and own.shadow_health < 1 and account.liquidatable is False:
+            place = f"{account.protocol} {account.market_label or account.market} of {account.owner} on {account.chain}"
+            remarks.add(Remark("unhealthy-at-market", f"{place}: health {own.shadow_health:.4f} at market prices, above 1 at the oracle's"))
+    return remarks
 
 
 def _unscored(scored: bool) -> set[Remark]:

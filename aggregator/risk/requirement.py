@@ -25,7 +25,7 @@ from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import Side
 from aggregator.risk.exposure import Exposures
 from aggregator.risk.policy import Policy
-from aggregator.risk.scenarios import Moves, ScenarioSet
+from aggregator.risk.scenarios import UNCHANGED, Moves, ScenarioSet
 from aggregator.risk.shapes import Array, multiplier
 from aggregator.risk.transfer import reach
 
@@ -91,7 +91,7 @@ def requirement(portfolio: Portfolio, exposures: Exposures, scenarios: ScenarioS
     isolated = sum(_measure(named.groups[g], [one.groups[g] for one in draws], level) for g in range(len(exposures.groups)))
     losses = sorted(
         (ScenarioLoss(*one) for one in zip(scenarios.named.names, named.transfer_aware.tolist(), named.pooled.tolist(), strict=True)),
-        key=lambda one: (-one.loss, -one.pooled_loss, one.name),
+        key=lambda one: (-one.loss, -one.pooled_loss, one.name != UNCHANGED, one.name),
     )
     transfer_aware = _measure(named.transfer_aware, [one.transfer_aware for one in draws], level)
     worst = losses[0]

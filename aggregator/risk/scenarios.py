@@ -25,6 +25,7 @@ from aggregator.risk.policy import Policy
 from aggregator.risk.shapes import Array
 from aggregator.risk.volatility import Volatility
 
+UNCHANGED = "unchanged"
 TAIL_FREEDOM = 4
 """degrees of freedom of the Student-t tail that all factors share"""
 
@@ -103,7 +104,7 @@ def scenario_set(exposures: Exposures, volatilities: Mapping[str, Volatility], c
     ups = {factor: up(volatilities[factor], policy, policy.horizon_days) for factor in exposures.factors}
     market = [factor for factor in exposures.factors if exposures.classes[factor].volatile]
     worst = {basis: -BASES[basis_of(basis)].jump.worst for basis in exposures.bases}
-    table.add("unchanged", {})
+    table.add(UNCHANGED, {})
     table.add("all-down", {factor: downs[factor] for factor in market})
     table.add("all-up", {factor: ups[factor] for factor in market})
     table.add("all-down-with-discounts", {factor: downs[factor] for factor in market}, worst)

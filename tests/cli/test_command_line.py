@@ -209,21 +209,18 @@ def test_ctrl_c_leaves_at_once_with_130(tmp_path: Path) -> None:
     """A server that accepts and never answers; the command is interrupted while it waits."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "aggregator.cli.main", "health", OWNER, "--chain", "eth", "--rpc", f"eth={url}", "--json"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        try:
-            server.settimeout(30)
-            connection, _ = server.accept()
-            with connection:
-                process.send_signal(signal.SIGINT)
-                out, err = process.communicate(timeout=20)
-        finally:
-            process.kill()
+        words = ["-m", "aggregator.cli.main", "health", OWNER, "--chain", "eth", "--rpc", f"eth={url}", "--json"]
+        with subprocess.Popen(
+            [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+        ) as process:
+            try:
+                server.settimeout(30)
+                connection, _ = server.accept()
+                with connection:
+                    process.send_signal(signal.SIGINT)
+                    out, err = process.communicate(timeout=20)
+            finally:
+                process.kill()
     assert process.returncode == 130
     assert out == "" and err == "crossmargin: interrupted\n"
 

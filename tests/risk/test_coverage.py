@@ -162,3 +162,10 @@ def test_missing_never_looks_calmer() -> None:
         assert less.accounts[0].shadow_health is None or full.accounts[0].shadow_health is not None
         if less.accounts[0].shadow_health is not None and full.accounts[0].shadow_health is not None:
             assert less.accounts[0].shadow_health <= full.accounts[0].shadow_health
+
+
+def test_an_account_that_only_its_oracle_keeps_alive_is_named() -> None:
+    result = judged(portfolio([ACCOUNT]), book({WETH: "1000"}))
+    remark = next(remark for remark in result.warnings if remark.code == "unhealthy-at-market")
+    assert "0.8889" in remark.detail and "aave-v3 core" in remark.detail
+    assert "unhealthy-at-market" not in codes(judged(portfolio([ACCOUNT])))
