@@ -1,0 +1,155 @@
+"""A book netted by what is held, for methods that require something of each net position and add up; and the form of what they require."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeVar
+
+import numpy as np
+
+from aggregator.model.instrument import Holding, Instrument, InstrumentKind
+from aggregator.risk.margin.interface import (
+    Attribution,
+    AttributionMethod,
+    Inapplicable,
+    Inputs,
+    Kind,
+    MarginBook,
+    MarginModel,
+    MissingInput,
+    Requirement,
+    ScenarioTable,
+)
+from aggregator.risk.margin.market import Array, Market
+from aggregator.risk.margin.quotes import lacking, quotes, total, unrealised
+
+P = TypeVar("P")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One instrument, netted: `units` of the underlying (signed, exact) that stand in these rows of the book."""
+
+    instrument: Instrument
+    units: Decimal
+    rows: tuple[int, ...]
+
+    @property
+    def key(self) -> str:
+        """What parameters are looked up by: the asset's symbol for SPOT, else the underlying."""
+        return asset(self.instrument)
+
+
+def asset(instrument: Instrument) -> str:
+    """Name of what a SPOT holds; the underlying of everything else."""
+    if instrument.kind is InstrumentKind.SPOT:
+        return instrument.symbol or instrument.underlying
+    return instrument.underlying
+
+
+def net_lines(book: MarginBook) -> tuple[Line, ...]:
+    """The book netted by kind, underlying, expiry, strike and asset, whatever the venue calls them; sorted: order does not matter."""
+    found: dict[tuple[str, str, int, Decimal, bool], list[int]] = {}
+    for row, holding in enumerate(book.holdings):
+        one = holding.instrument
+        key = (one.kind.value, asset(one), one.expiry or 0, one.strike or Decimal(0), one.inverse)
+        found.setdefault(key, []).append(row)
+    return tuple(
+        Line(book.holdings[rows[0]].instrument, sum((book.holdings[row].units for row in rows), Decimal(0)), tuple(rows))
+        for _, rows in sorted(found.items())
+    )
+
+
+def by_row(book: MarginBook, lines: Sequence[Line], amounts: Sequence[float] | Array) -> Array:
+    """Amounts of lines given back to their holdings in proportion to size (n,): negative for a holding that offsets others of its line."""
+    parts = np.zeros(len(book))
+    for line, amount in zip(lines, amounts, strict=True):
+        rows = list(line.rows)
+        if line.units != 0:
+            parts[rows] = book.columns.units[rows] / float(line.units) * amount
+        elif amount:
+            parts[rows] = amount / len(rows)
+    return parts
+
+
+def exact(value: float) -> Decimal:
+    """The shortest decimal that the float stands for: what the venue printed."""
+    return Decimal(repr(float(value)))
+
+
+def parameter(known: Mapping[str, V], key: str, what: str) -> V:
+    """The parameter of a market or an asset; MissingInput naming it where there is none."""
+    if key not in known:
+        raise MissingInput(f"{what} of {key} are missing")
+    return known[key]
+
+
+def refuse(model: str, reason: str | None) -> None:
+    """Raise Inapplicable with a reason."""
+    if reason is not None:
+        raise Inapplicable(f"{model} does not apply: {reason}")
+
+
+def refuse_other_than(book: MarginBook, allowed: Callable[[Instrument], bool], reason: str) -> str | None:
+    """`reason`, where the book is empty or holds anything that is not allowed."""
+    if book.empty:
+        return "there is nothing to margin"
+    return None if all(allowed(holding.instrument) for holding in book.holdings) else reason
+
+
+def linear_perpetual(instrument: Instrument) -> bool:
+    return instrument.kind is InstrumentKind.PERPETUAL and not instrument.inverse
+
+
+def mark(holding: Holding, market: Market) -> float:
+    """Price of a SPOT, of a perpetual (its mark), or of a future (its forward), in USD. MissingInput where it is not there."""
+    missing = lacking(holding, market)
+    if missing is not None:
+        raise MissingInput(f"{missing} is missing")
+    return float(quotes(MarginBook((holding,)), market).price[0])
+
+
+def value(book: MarginBook, market: Market) -> tuple[float | None, Array]:
+    """Cash, spot at its price and derivatives' unrealised profit, USD (None where a profit is not known); and it by holding (n,).
+
+    For books of spot, perpetuals and futures.
+    """
+    quoted = quotes(book, market)
+    each = np.where(book.columns.spot, book.columns.units * quoted.price, unrealised(book, quoted))
+    known = total(each)
+    return None if known is None else known + book.cash, each
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sum:
+    """An additive requirement before it is put into its common form."""
+
+    amount: float
+    parts: Array
+    """(n,) by holding, USD; they sum to the amount"""
+    equity: float | None
+    components: Mapping[str, float]
+    verified: bool
+    notes: tuple[str, ...] = ()
+    method: AttributionMethod = AttributionMethod.EULER
+
+
+def assemble(model: MarginModel[P], book: MarginBook, market: Market, parameters: P, kind: Kind, found: Sum) -> Requirement:
+    """The common form of an additive requirement: no scenarios, and the holding with the largest part instead of a worst one."""
+    return Requirement(
+        model=model.id,
+        version=model.version,
+        kind=kind,
+        amount=found.amount,
+        equity=found.equity,
+        components=found.components,
+        scenarios=ScenarioTable(),
+        worst_scenario=None,
+        attribution=Attribution(found.method, found.parts),
+        inputs=Inputs(book, market, parameters),
+        verified=found.verified,
+        notes=found.notes,
+    )
