@@ -19,6 +19,7 @@ from aggregator.localnet.node import LocalChainError
 from aggregator.localnet.world import World
 from aggregator.model.position import MarginAccount, Position, Side
 from aggregator.model.units import WAD
+from aggregator.reading.abi import Event
 from tests.adapters.local_reader import LocalReader, Reading, local_reader
 
 pytestmark = pytest.mark.localnet
@@ -188,3 +189,37 @@ async def test_a_market_made_a_moment_ago_is_found(world: World) -> None:
         await morpho.supply(world, made, owner, 5_000_000)
         found = await reader.read(["morpho-blue"], 8453, [owner])
     assert [(p.market, p.legs[0].amount) for p in found.positions] == [(made.id, 5_000_000)]
+
+
+async def participants(world: World, chain_id: int) -> list[str]:
+    """Everybody on whose behalf anything was ever supplied or borrowed, by the contract's logs."""
+    supplied = Event("Supply(bytes32 indexed,address indexed,address indexed,uint256,uint256)").topic
+    pledged = Event("SupplyCollateral(bytes32 indexed,address indexed,address indexed,uint256)").topic
+    query = {"address": morpho.deployment(world, chain_id).morpho, "fromBlock": "0x0", "topics": [[supplied, pledged]]}
+    logs = cast(list[dict[str, list[str]]], await world.chains[chain_id].rpc("eth_getLogs", query))
+    return sorted({"0x" + log["topics"][3][-40:] for log in logs})
+
+
+@pytest.mark.parametrize("chain_id", CHAINS)
+async def test_the_sum_of_all_positions_is_what_the_contract_owes_and_is_owed(world: World, chain_id: int) -> None:
+    everybody = [*await participants(world, chain_id), morpho.FEE_RECIPIENT.lower()]
+    async with local_reader(world) as reader:
+        reading = await reader.read(["morpho-blue"], chain_id, everybody)
+    markets = morpho.deployment(world, chain_id).markets
+    totals = await accrued(world, chain_id, markets)
+    accounts = [account for holdings in reading.holdings for account in holdings.margin_accounts]
+    for market in markets:
+        supplied = sum(p.legs[0].amount for p in reading.positions if p.market == market.id)
+        owed = sum(leg.amount for a in accounts if a.market == market.id for leg in a.legs if leg.side is Side.DEBT)
+        # suppliers are rounded down and borrowers up, each by less than a unit; virtual shares own what is left
+        assert 0 <= totals[market.id].supply_assets - supplied <= len(everybody) + 1, market.name
+        assert 0 <= owed - totals[market.id].borrow_assets <= len(everybody) + 1, market.name
+    pledged = {market.collateral_token.lower() for market in markets if market.collateral}
+    for token in pledged:
+        held = cast(
+            int, (await world.chains[chain_id].call(token, "balanceOf(address)(uint256)", morpho.deployment(world, chain_id).morpho))[0]
+        )
+        found = sum(leg.amount for a in accounts for leg in a.legs if leg.side is Side.COLLATERAL and leg.asset.endswith(token))
+        lent = [m for m in markets if m.loan_token.lower() == token]
+        idle = sum(totals[m.id].supply_assets - totals[m.id].borrow_assets for m in lent)
+        assert held == found + idle, token
