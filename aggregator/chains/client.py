@@ -25,7 +25,7 @@ from aggregator.chains.rpc import (
     RpcCall,
 )
 from aggregator.chains.transport import BodyTooLarge, EndpointTimedOut, Statistics
-from aggregator.model.errors import EndpointError, EndpointOverloaded, EndpointRefused
+from aggregator.model.errors import EndpointError, EndpointInvalid, EndpointOverloaded, EndpointRefused
 from aggregator.model.identifiers import ChainId
 
 __all__ = [
@@ -90,6 +90,24 @@ class ChainClient:
         """HTTP requests sent so far."""
         return self.statistics.requests
 
+    @property
+    def has_alternatives(self) -> bool:
+        """Whether there is more than one endpoint to ask."""
+        return len(self._endpoints) > 1
+
+    @property
+    def preferred(self) -> Endpoint | None:
+        """The endpoint that answered last."""
+        return self._preferred
+
+    def doubt(self, endpoint: Endpoint | None) -> None:
+        """What this endpoint said proved useless afterwards: others come before it for a while."""
+        if endpoint is None:
+            return
+        endpoint.standing.failed(asyncio.get_running_loop().time())
+        if self._preferred is endpoint:
+            self._preferred = None
+
     async def batch(self, calls: Sequence[RpcCall], *, deadline: float | None = None, accept: Accept | None = None) -> list[RpcAnswer]:
         """Answers in the order of `calls`, from one HTTP request to the best endpoint where its limits allow that.
 
@@ -137,8 +155,7 @@ class ChainClient:
         try:
             answers = await endpoint.batch([work.calls[position] for position in pending])
             if accept is not None:
-                for position, answer in zip(pending, answers, strict=True):
-                    accept(position, answer)
+                _believe(endpoint, accept, pending, answers)
         except EndpointError as error:
             log.debug("%s: %s", self.chain, error)
             work.fail(endpoint, error)
@@ -186,12 +203,17 @@ class _Work:
     def take(self, pending: list[int], answers: list[RpcAnswer]) -> None:
         """Keep what is final; what another endpoint may answer better stays pending."""
         for position, answer in zip(tuple(pending), answers, strict=True):
-            if isinstance(answer, RateLimited | BlockUnavailable | AnswerTooLarge | RequestTooLarge):
+            if isinstance(answer, RateLimited | BlockUnavailable | AnswerTooLarge | RequestTooLarge) or self._limits_logs(position, answer):
+                assert isinstance(answer, EndpointRefused)
                 self.refusals[position] = answer
             else:
                 self.answers[position] = answer
                 self.refusals.pop(position, None)
                 self.pending.remove(position)
+
+    def _limits_logs(self, position: int, answer: RpcAnswer) -> bool:
+        """Whether logs were refused: endpoints differ in how many blocks and logs they serve, and each words it in its own way."""
+        return isinstance(answer, EndpointRefused) and self.calls[position].method == "eth_getLogs"
 
     def fail(self, endpoint: Endpoint, error: EndpointError) -> None:
         self.failures[endpoint] = error
@@ -200,16 +222,16 @@ class _Work:
             self.given_up.add(endpoint)
 
     def worth_another_round(self, rounds_done: int, rounds: int) -> bool:
-        """Whether time may help: not against size, a little where a block may still arrive, and against everything else."""
+        """Whether time may help: not against size or range, a little where a block may still arrive, and against everything else."""
 
         def patience(position: int) -> int:
             match self.refusals.get(position):
-                case AnswerTooLarge() | RequestTooLarge():
-                    return 1
                 case BlockUnavailable():
                     return 2
-                case _:
+                case None | RateLimited():
                     return rounds
+                case _:
+                    return 1
 
         return any(rounds_done < patience(position) for position in self.pending)
 
@@ -241,6 +263,15 @@ class _Work:
             first = errors[0]
             return kind(first.code if isinstance(first, EndpointRefused) else 0, message)
         return kind(message)
+
+
+def _believe(endpoint: Endpoint, accept: Accept, pending: Sequence[int], answers: Sequence[RpcAnswer]) -> None:
+    """EndpointInvalid, with the endpoint's name, for an answer that cannot be believed."""
+    try:
+        for position, answer in zip(pending, answers, strict=True):
+            accept(position, answer)
+    except EndpointInvalid as error:
+        raise EndpointInvalid(f"{endpoint.shown}: {error}") from None
 
 
 def _words(error: EndpointError) -> str:

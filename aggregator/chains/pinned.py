@@ -35,9 +35,14 @@ class PinnedReads(Reads):
         self._seen = 0
 
     @property
-    def orphaned(self) -> bool:
-        """True once an endpoint said that the block is no longer part of the chain: the whole snapshot of this chain is void."""
+    def orphaned(self) -> str:
+        """Why the block can no longer be read, once an endpoint said so: the whole snapshot of this chain is void. Empty while it can."""
         return self._runner.place.orphaned
+
+    @property
+    def silence(self) -> str:
+        """Why nothing at all was told of the block's state; empty where something was."""
+        return self._runner.silence
 
     async def __aenter__(self) -> PinnedReads:
         return self

@@ -16,7 +16,7 @@ from aggregator.chains.log_jobs import LogSearch
 from aggregator.chains.plain import components, known_piece
 from aggregator.chains.work import Abilities, Job, Place, Settled
 from aggregator.model.errors import EndpointError
-from aggregator.model.outcome import Value
+from aggregator.model.outcome import Absent, Reason, Unknown, Value
 from aggregator.model.snapshot import Block
 from aggregator.reading.reads import KeccakRequest, LogsRequest, Read, StorageRequest, resolve_missing, words_of
 
@@ -39,6 +39,8 @@ class RoundRunner:
         self._client = client
         self._log_span = configuration.log_range_blocks
         self._cuts_left = MAXIMUM_CUTS
+        self._told = False
+        self._failure = ""
         self.place = Place(
             client.chain,
             block,
@@ -50,6 +52,19 @@ class RoundRunner:
 
     async def run(self, reads: Sequence[Read[Any]]) -> None:
         """Resolve every read. Never raises for what endpoints or contracts do."""
+        await self._run(reads)
+        for outcome in (read.raw for read in reads if not isinstance(read.request, LogsRequest | KeccakRequest)):
+            if isinstance(outcome, Unknown) and outcome.reason is Reason.ENDPOINT:
+                self._failure = self._failure or outcome.detail
+            elif not isinstance(outcome, Absent | Unknown) or outcome.reason is not Reason.SKIPPED:
+                self._told = True
+
+    @property
+    def silence(self) -> str:
+        """Why nothing at all was told of the block's state; empty where something was, or nothing was asked."""
+        return "" if self._told else self._failure
+
+    async def _run(self, reads: Sequence[Read[Any]]) -> None:
         own = {id(read) for read in reads}
         foreign = [word.read for read in reads for word in words_of(read) if id(word.read) not in own and not word.read.done]
         for read in foreign:
@@ -71,9 +86,9 @@ class RoundRunner:
                 plainly.update(id(read) for read in outcome.plainly)
             if self.place.orphaned:
                 for job in jobs:
-                    job.fail("the block is no longer part of the chain")
+                    job.fail(self.place.orphaned)
                 for read in waiting:
-                    SingleJob(read).fail("the block is no longer part of the chain")
+                    SingleJob(read).fail(self.place.orphaned)
                 return
 
     def _plan(self, waiting: Iterable[Read[Any]], plainly: set[int]) -> tuple[list[Job], list[Read[Any]]]:

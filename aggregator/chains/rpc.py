@@ -66,7 +66,8 @@ _RATE = re.compile(
 )
 _BLOCK = re.compile(
     r"header (?:for hash )?not found|unknown block|block .{0,80}not (?:found|available)|(?:could not|cannot) find block|missing trie node"
-    r"|historical state|state .{0,80}(?:not available|unavailable)|resource not found|ahead of (?:the )?(?:head|latest)|blockoutofrange",
+    r"|not (?:currently )?canonical|historical state|state .{0,80}(?:not available|unavailable)|resource not found"
+    r"|ahead of (?:the )?(?:head|latest)|blockoutofrange",
     re.IGNORECASE,
 )
 _SIZE = re.compile(r"(?:request|body|payload|entity|content|message).{0,30}(?:too (?:large|big)|exceeds?|limit)", re.IGNORECASE)

@@ -49,7 +49,8 @@ class Place:
     multicall3: Address | None
     number_is_foreign: bool
     """True where the NUMBER opcode is another chain's, as on Arbitrum"""
-    orphaned: bool = False
+    orphaned: str = ""
+    """why the block can no longer be read, once an endpoint said so"""
 
     @property
     def block_parameter(self) -> dict[str, object]:
@@ -90,7 +91,7 @@ class Job(ABC):
 
     def block_gone(self, answer: RpcAnswer, place: Place) -> bool:
         if isinstance(answer, BlockUnavailable):
-            place.orphaned = True
-            self.fail(f"block {place.block.number} is no longer to be had: {answer.reason}")
+            place.orphaned = f"block {place.block.number} could not be read: {answer.reason}"
+            self.fail(place.orphaned)
             return True
         return False

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from aggregator.chains.client import ChainClient
-from aggregator.chains.heads import pin_block
-from aggregator.chains.jobs import Abilities
+from aggregator.chains.heads import Head, find_head
 from aggregator.chains.pinned import PinnedReads
+from aggregator.chains.work import Abilities
 from aggregator.engine.assemble import Found
+from aggregator.engine.factors import factors, major_factors
 from aggregator.model.errors import EndpointError
-from aggregator.model.identifiers import Address, AssetId, ChainId
-from aggregator.model.position import Component
+from aggregator.model.identifiers import Address, ChainId
 from aggregator.model.price import PriceSeries
 from aggregator.model.snapshot import Block, Gap, Remark, Snapshot, SnapshotStatus
 from aggregator.prices.answers import FeedAnswers
@@ -31,6 +31,8 @@ REORGANISATIONS = 3
 STALE_BLOCKS = 50
 """a head older than this many block times, and than STALE_SECONDS, is called stale"""
 STALE_SECONDS = 600
+SETTLING_TICKS = 2
+"""turns of the event loop that adapters have after the feeds' answers to be done with the first round; fewer than a round waits"""
 
 
 @dataclass(slots=True)
@@ -40,6 +42,13 @@ class ChainMemory:
     abilities: Abilities = field(default_factory=Abilities)
     deployments: dict[tuple[str, str], Memory] = field(default_factory=dict)
     reader: PriceReader | None = None
+    read_at: Block | None = None
+    """the last block that was read"""
+
+    def forget(self) -> None:
+        """Keep nothing that a block taught; what endpoints can do stays."""
+        self.deployments.clear()
+        self.reader = self.read_at = None
 
     def prices(self, chain: ChainId) -> PriceReader:
         if self.reader is None:
@@ -65,6 +74,8 @@ class ChainReading:
 
 
 Progress = Callable[[ChainId, str], None]
+Clock = Callable[[], float]
+"""seconds since the epoch"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +88,49 @@ class ChainRequest:
     discover: bool = False
 
 
-async def read_chain(client: ChainClient, request: ChainRequest, memory: ChainMemory, progress: Progress) -> ChainReading:
+async def read_chain(
+    client: ChainClient, request: ChainRequest, memory: ChainMemory, progress: Progress, clock: Clock = time.time
+) -> ChainReading:
     """Read one chain. Never raises for what endpoints or contracts do: what is missing is named in the reading's gaps."""
     progress(client.chain, "head")
+    lost = ""
     for _ in range(REORGANISATIONS):
         try:
-            block = await pin_block(client, request.number)
+            head = await _head(client, request, memory, clock)
         except EndpointError as error:
             return _unreachable(client.chain, str(error))
-        async with PinnedReads(client, block, memory.abilities) as reads:
-            reading = await _ChainSnapshot(client, request, memory, reads, progress).take()
-            if not reads.orphaned:
-                return reading
-        if request.number is not None:
-            break
+        async with PinnedReads(client, head.block, memory.abilities) as reads:
+            reading = await _ChainSnapshot(client, request, memory, reads, progress, clock).take()
+        if not reads.orphaned:
+            if reads.silence:
+                return _unreachable(client.chain, reads.silence)
+            memory.read_at = head.block
+            return reading
+        # the block was replaced, or never was: nothing that it taught is kept, and whoever gave it is asked last
+        memory.forget()
+        client.doubt(head.source)
+        lost = reads.orphaned
         progress(client.chain, "reorganised, reading again")
-    return _unreachable(client.chain, "the block was reorganised away while it was read")
+    return _unreachable(client.chain, f"{lost} (after {REORGANISATIONS} attempts)")
+
+
+async def _head(client: ChainClient, request: ChainRequest, memory: ChainMemory, clock: Clock) -> Head:
+    """The block to read at; of a stale endpoint and another the newer one. Forgets what a block taught that is no longer there."""
+    head = await find_head(client, request.number, memory.read_at)
+    if request.number is None and client.has_alternatives and stale(head.block, client, clock()):
+        client.doubt(head.source)
+        other = await find_head(client, None, memory.read_at)
+        head = other if other.block.timestamp > head.block.timestamp else head
+    if not head.follows:
+        memory.forget()
+    return head
+
+
+def stale(block: Block, client: ChainClient, now: float) -> str:
+    """In words, that a head is too old to be the latest; empty where it may be."""
+    age = int(now) - block.timestamp
+    limit = max(STALE_SECONDS, int(STALE_BLOCKS * client.configuration.block_time_seconds))
+    return f"the latest block is {age} seconds old" if age > limit else ""
 
 
 def _unreachable(chain: ChainId, why: str) -> ChainReading:
@@ -103,8 +141,11 @@ def _unreachable(chain: ChainId, why: str) -> ChainReading:
 class _ChainSnapshot:
     """The work of one reading at one block."""
 
-    def __init__(self, client: ChainClient, request: ChainRequest, memory: ChainMemory, reads: PinnedReads, progress: Progress) -> None:
-        self.client, self.request, self.memory, self.reads, self.progress = client, request, memory, reads, progress
+    def __init__(
+        self, client: ChainClient, request: ChainRequest, memory: ChainMemory, reads: PinnedReads, progress: Progress, clock: Clock
+    ) -> None:
+        self.client, self.request, self.memory, self.reads = client, request, memory, reads
+        self.progress, self.clock = progress, clock
         self.chain = client.chain
         self.prices = memory.prices(self.chain)
         self.series: dict[str, PriceSeries] = {}
@@ -114,12 +155,11 @@ class _ChainSnapshot:
         self.progress(self.chain, "positions and prices")
         feeds = asyncio.ensure_future(self.prices.read_feeds(self.reads))
         work = [
-            self._adapter(adapter, deployment, feeds)
+            asyncio.ensure_future(self._adapter(adapter, deployment, feeds))
             for adapter in self.request.adapters
             for deployment in adapter.manifest.deployments.get(self.chain, ())
         ]
-        found = await asyncio.gather(*work)
-        answers = await feeds
+        found, answers, _ = await asyncio.gather(asyncio.gather(*work), feeds, self._foresee(work, feeds))
         self.progress(self.chain, "done")
         return ChainReading(
             snapshot=self._snapshot(self.reads.block),
@@ -153,6 +193,14 @@ class _ChainSnapshot:
         await self._want(factors(holdings), await feeds)
         return Found(adapter.slug, holdings)
 
+    async def _foresee(self, work: Sequence[asyncio.Future[Found]], feeds: asyncio.Future[FeedAnswers]) -> None:
+        """Histories that whoever is still looking will probably want, so that they travel with the second round and need no third."""
+        answers = await feeds
+        for _ in range(SETTLING_TICKS):
+            await asyncio.sleep(0)
+        if not all(task.done() for task in work):
+            await self._want({*major_factors(), registry().native(self.chain).factor}, answers)
+
     async def _want(self, wanted: Iterable[str], answers: FeedAnswers) -> None:
         new = frozenset(wanted) - self.asked
         self.asked |= new
@@ -161,34 +209,10 @@ class _ChainSnapshot:
                 self.series[series.factor] = series
 
     def _snapshot(self, block: Block) -> Snapshot:
-        age = int(time.time()) - block.timestamp
-        limit = max(STALE_SECONDS, int(STALE_BLOCKS * self.client.configuration.block_time_seconds))
-        if self.request.number is None and age > limit:
-            return Snapshot(self.chain, block, SnapshotStatus.STALE, f"the latest block is {age} seconds old")
-        return Snapshot(self.chain, block, SnapshotStatus.OK)
+        age = stale(block, self.client, self.clock()) if self.request.number is None else ""
+        return Snapshot(self.chain, block, SnapshotStatus.STALE if age else SnapshotStatus.OK, age or None)
 
     def _remarks(self) -> tuple[Remark, ...]:
         if self.memory.abilities.lens is False:
             return (Remark("slow-endpoint", f"{self.chain}: the endpoint takes no state overrides, so reads took more requests"),)
         return ()
-
-
-def factors(holdings: Holdings) -> set[str]:
-    """Risk factors of everything in holdings, by the registry and the tokens that the adapter described."""
-    known = registry()
-    described = {token.asset: token for token in holdings.tokens}
-
-    def factor(asset: AssetId) -> str | None:
-        token = described.get(asset) or known.token(asset)
-        return token.factor if token is not None else None
-
-    def components(parts: tuple[Component, ...]) -> Iterable[AssetId]:
-        for part in parts:
-            yield part.asset
-            yield from components(part.parts)
-
-    legs = [leg for account in holdings.margin_accounts for leg in account.legs] + [
-        leg for position in holdings.positions for leg in position.legs
-    ]
-    assets = {leg.asset for leg in legs} | {asset for leg in legs for asset in components(leg.look_through)}
-    return {name for asset in assets if (name := factor(asset)) is not None}

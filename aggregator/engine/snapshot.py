@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from aggregator.chains.heads import pin_block
 from aggregator.chains.network import Network
 from aggregator.chains.pinned import PinnedReads
 from aggregator.engine.assemble import assemble, merge_compositions
-from aggregator.engine.chain import ChainMemory, ChainReading, ChainRequest, read_chain
+from aggregator.engine.chain import ChainMemory, ChainReading, ChainRequest, Clock, read_chain
 from aggregator.model.errors import InputError
 from aggregator.model.identifiers import AccountId, Address, ChainId
 from aggregator.model.portfolio import Portfolio
@@ -74,9 +75,11 @@ async def take(request: SnapshotRequest, progress: Progress | None = None) -> Pi
 class Engine:
     """Takes snapshots over one network, and remembers structure between them."""
 
-    def __init__(self, network: Network, memory: EngineMemory | None = None) -> None:
+    def __init__(self, network: Network, memory: EngineMemory | None = None, clock: Clock = time.time) -> None:
+        """`clock` says how late it is: what a head's age is measured by."""
         self.network = network
         self.memory = memory if memory is not None else EngineMemory()
+        self.clock = clock
 
     async def take(self, request: SnapshotRequest, progress: Progress | None = None) -> Picture:
         """One snapshot; see the module's `take`."""
@@ -100,6 +103,7 @@ class Engine:
                     ChainRequest(addresses, adapters(), pins.get(chain), request.discover),
                     self.memory.of(chain),
                     report,
+                    self.clock,
                 )
                 for chain, addresses in by_chain.items()
             )
