@@ -68,7 +68,7 @@ def between(listing: Listing, before: Shown, now: Shown, levels: Sequence[float]
 
     The path is that of the month's hourly ``levels``; without any it is a straight line between the two answers.
     """
-    count = (now.time - before.time) // listing.heartbeat
+    count = -(-(now.time - before.time) // listing.heartbeat)
     times = [now.time - listing.heartbeat * number for number in range(count)][::-1]
     if levels is None:
         path = [before.answer + (now.answer - before.answer) * (index + 1) / count for index in range(count)]

@@ -20,13 +20,15 @@ from aggregator.localnet import history, market, outlook, trading
 from aggregator.localnet.deploy import lending, lido, morpho, rates, rwa, vaults
 from aggregator.localnet.deploy.feed_listings import LISTINGS, Listing
 from aggregator.localnet.deploy.feeds import CHAIN_NOISE
-from aggregator.localnet.deploy.shared import LIQUIDITY_PROVIDER, raw
+from aggregator.localnet.deploy.shared import raw
 from aggregator.localnet.history import HOUR
 from aggregator.localnet.node import DEPLOYER
 from aggregator.localnet.outlook import STEPS_A_DAY
 from aggregator.localnet.together import together
 from aggregator.localnet.world import World
 
+HOUSE = "0x0000000000000000000000000000000000001e4d"
+"""Lends and borrows a little at every step, so that the markets write their interest down."""
 DAY = 24 * HOUR
 STEP = DAY // STEPS_A_DAY
 _FIRST_HOUR = 10
@@ -84,6 +86,8 @@ async def follow(world: World, given: Course, first: int, last: int) -> None:
         _reprice(world, given.ratios(step), redeemable)
         steps = [_Step(world, chain_id, time, step, redeemable, Random(source.random())) for chain_id in world.chains]
         await together(*(one.live() for one in steps))
+        # Accrues by announcement, with the days.
+        world.prices["USDY"] = Decimal(await rwa.issuer_price(world, "USDY")).scaleb(-18)
         world.progress("life", datetime.fromtimestamp(time, UTC).strftime("%d %B, %H:%M"))
 
 
@@ -189,14 +193,13 @@ async def _lend(world: World, lender: lending.LendingMarket, step: int) -> None:
     symbol = symbols[step // 2 % len(symbols)]
     # The same number of tokens in both steps, whatever the price does: an approval must be used up (USDT).
     amount = raw(_LENT / market.PRICES[symbol], world.token(lender.chain_id, symbol).decimals)
-    house = LIQUIDITY_PROVIDER
-    await world.mint(lender.chain_id, symbol, house, amount)
+    await world.mint(lender.chain_id, symbol, HOUSE, amount)
     if step % 2 == 0:
-        await lending.supply(world, lender, house, symbol, amount)
-        await lending.borrow(world, lender, house, symbol, amount // 2)
+        await lending.supply(world, lender, HOUSE, symbol, amount)
+        await lending.borrow(world, lender, HOUSE, symbol, amount // 2)
     else:
-        await lending.repay(world, lender, house, symbol, amount // 2)
-        await lending.withdraw(world, lender, house, symbol, amount // 4)
+        await lending.repay(world, lender, HOUSE, symbol, amount // 2)
+        await lending.withdraw(world, lender, HOUSE, symbol, amount // 4)
 
 
 async def _publish(world: World, time: int) -> None:
@@ -213,8 +216,7 @@ async def _publish(world: World, time: int) -> None:
 
 
 async def _pay_out(world: World) -> None:
-    """A day's income of the validators and of staked dollars, and the price that accrues by announcement."""
+    """A day's income of the validators and of staked dollars."""
     await lido.report(world, _STAKING_YIELD)
     staked = await world.balance(1, "USDe", vaults.STAKED_USDE)
     await vaults.distribute_rewards(world, int(staked * _STAKED_USDE_YIELD))
-    world.prices["USDY"] = Decimal(await rwa.issuer_price(world, "USDY")).scaleb(-18)

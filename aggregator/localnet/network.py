@@ -105,7 +105,7 @@ async def _build(seed: int, stages: tuple[Stage, ...], artifacts: Artifacts, bin
     chains: dict[int, LocalChain] = {}
     try:
         await _open(binary, chains)
-        world = World(chains, artifacts, seed, timings.progress)
+        world = World({chain_id: chains[chain_id] for chain_id in CHAINS}, artifacts, seed, timings.progress)
         _name_errors(world)
         for stage in stages:
             with timings.stage(stage.name):

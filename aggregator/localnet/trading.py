@@ -83,7 +83,7 @@ async def queue_business(world: World, chain_id: int, source: Random) -> None:
 async def arbitrage(world: World, chain_id: int, prices: Mapping[str, Decimal]) -> None:
     """Bring every pool of the chain back to within its fee of ``prices`` (USD a whole token), in one block."""
     chain, found = world.chains[chain_id], venues(world, chain_id)
-    answers = await chain.calls([_state_of(world, venue) for venue in found])
+    answers = await chain.calls([state_of(world, venue) for venue in found])
     async with chain.block():
         for venue, answer in zip(found, answers, strict=True):
             decimals = [token_decimals(world, chain_id, symbol) for symbol in venue.symbols]
@@ -100,7 +100,8 @@ async def arbitrage(world: World, chain_id: int, prices: Mapping[str, Decimal]) 
                 await _queue(world, venue, sell, amount, low if here < low else high)
 
 
-def _state_of(world: World, venue: Venue) -> tuple[str, str, tuple[object, ...]]:
+def state_of(world: World, venue: Venue) -> tuple[str, str, tuple[object, ...]]:
+    """The call that tells a pool's state: reserves first, or the square-root price."""
     pool = venue.pool
     if isinstance(pool, uniswap_v2.Pair):
         return pool.address, "getReserves()(uint112,uint112,uint32)", ()
