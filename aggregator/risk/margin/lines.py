@@ -104,8 +104,9 @@ def linear_perpetual(instrument: Instrument) -> bool:
     return instrument.kind is InstrumentKind.PERPETUAL and not instrument.inverse
 
 
-def mark(holding: Holding, market: Market) -> float:
+def mark(instrument: Instrument, market: Market) -> float:
     """Price of a SPOT, of a perpetual (its mark), or of a future (its forward), in USD. MissingInput where it is not there."""
+    holding = Holding(instrument, Decimal(1))
     missing = lacking(holding, market)
     if missing is not None:
         raise MissingInput(f"{missing} is missing")
