@@ -5,7 +5,7 @@ Pure: the same inputs give the same figures, in whatever order positions come. f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -131,6 +131,10 @@ class MarginBook:
     def without(self, index: int) -> MarginBook:
         """Everything but one holding."""
         return MarginBook(self.holdings[:index] + self.holdings[index + 1 :], self.cash)
+
+    def take(self, rows: Iterable[int]) -> MarginBook:
+        """Some of the holdings, without cash."""
+        return MarginBook(tuple(self.holdings[row] for row in rows))
 
     def of(self, underlying: str) -> MarginBook:
         """The holdings of one underlying, without cash."""
