@@ -28,6 +28,7 @@ from aggregator.risk.margin.lines import (
     Line,
     Sum,
     assemble,
+    at_oracle,
     by_row,
     exact,
     linear_perpetual,
@@ -234,7 +235,7 @@ class Drift:
     def requirement(self, book: MarginBook, market: Market, parameters: DriftParameters, kind: Kind) -> Requirement:
         refuse(self.id, self.refusal(book, market))
         lines = net_lines(book)
-        _, each = value(book, market)
+        _, each = value(book, at_oracle(market))
         profits = [float(each[list(line.rows)].sum()) for line in lines]
         margin = MarginType.INITIAL if kind is Kind.INITIAL else MarginType.MAINTENANCE
         unknown = any(np.isnan(one) for one in profits)

@@ -13,7 +13,7 @@ Source: dydxprotocol/v4-chain@84d4664b, `x/perpetuals/lib/lib.go`, `x/perpetuals
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -23,6 +23,7 @@ from aggregator.risk.margin.lines import (
     Line,
     Sum,
     assemble,
+    at_oracle,
     by_row,
     exact,
     linear_perpetual,
@@ -230,7 +231,7 @@ class Dydx:
             Sum(
                 amount=(whole.initial if kind is Kind.INITIAL else whole.maintenance) / 1e6,
                 parts=by_row(book, lines, np.array(chosen) / 1e6),
-                equity=value(book, replace(market, perpetuals=market.spot))[0],
+                equity=value(book, at_oracle(market))[0],
                 components={
                     "initial": whole.initial / 1e6,
                     "maintenance": whole.maintenance / 1e6,

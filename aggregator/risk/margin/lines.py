@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
 
@@ -111,6 +111,11 @@ def mark(instrument: Instrument, market: Market) -> float:
     if missing is not None:
         raise MissingInput(f"{missing} is missing")
     return float(quotes(MarginBook((holding,)), market).price[0])
+
+
+def at_oracle(market: Market) -> Market:
+    """The market where perpetuals are worth what the oracle says of their underlying, for venues that margin at that price."""
+    return replace(market, perpetuals=market.spot)
 
 
 def value(book: MarginBook, market: Market) -> tuple[float | None, Array]:
