@@ -92,6 +92,8 @@ class _Snapshot:
                 found = markets.created(logs.value)
                 markets.remember(scope.memory, found, scope.block.number)
                 new = tuple(market for market in found if market not in set(known.ids))
+                if 0 < len(new) <= BLIND_MARKETS:
+                    scope.expect(markets.tokens(logs.value))
             else:
                 self._missing.note(f"markets created since block {known.search_from}", why(logs))
         await self._take(position_reads)

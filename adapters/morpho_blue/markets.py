@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from aggregator.model.identifiers import Address, address_of_word
 from aggregator.reading.abi import Event
 from aggregator.reading.adapter import Memory, Scope
 from aggregator.reading.manifest import Caip2, Data, load_data
@@ -74,6 +75,12 @@ def created(logs: Iterable[Log]) -> tuple[bytes, ...]:
     """Ids of `CreateMarket` logs, each once, in order."""
     ids = (bytes.fromhex(log.topics[1][2:]) for log in logs if len(log.topics) == 2)
     return tuple(dict.fromkeys(market for market in ids if len(market) == 32))
+
+
+def tokens(logs: Iterable[Log]) -> frozenset[Address]:
+    """Loan and collateral tokens that `CreateMarket` logs name."""
+    words = (log.data[start : start + 32] for log in logs for start in (0, 32))
+    return frozenset(address_of_word(int.from_bytes(word, "big")) for word in words if len(word) == 32)
 
 
 def remember(memory: Memory, found: tuple[bytes, ...], head: int) -> None:

@@ -150,6 +150,7 @@ class _ChainSnapshot:
         self.prices = memory.prices(self.chain)
         self.series: dict[str, PriceSeries] = {}
         self.asked: set[str] = set()
+        self.expected: set[str] = set()
 
     async def take(self) -> ChainReading:
         self.progress(self.chain, "positions and prices")
@@ -182,6 +183,7 @@ class _ChainSnapshot:
             native=known.native(self.chain),
             memory=self.memory.of(adapter.slug, deployment),
             discover=self.request.discover,
+            expect=self._expect,
         )
         try:
             holdings = await adapter.read(scope)
@@ -199,7 +201,11 @@ class _ChainSnapshot:
         for _ in range(SETTLING_TICKS):
             await asyncio.sleep(0)
         if not all(task.done() for task in work):
-            await self._want({*major_factors(), registry().native(self.chain).factor}, answers)
+            await self._want({*self.expected, *major_factors(), registry().native(self.chain).factor}, answers)
+
+    def _expect(self, addresses: Iterable[Address]) -> None:
+        tokens = registry().tokens(self.chain)
+        self.expected |= {tokens[address].factor for address in addresses if address in tokens}
 
     async def _want(self, wanted: Iterable[str], answers: FeedAnswers) -> None:
         new = frozenset(wanted) - self.asked

@@ -7,7 +7,7 @@ may answer: what could not be read becomes a `Gap` with its reason, and what was
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
@@ -43,6 +43,10 @@ class Memory:
         self._facts[name] = fact
 
 
+def _nobody_listens(_: Iterable[Address]) -> None:
+    """Where nothing is made of expectations."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """One deployment at one block for some owners."""
@@ -58,6 +62,8 @@ class Scope:
     memory: Memory
     discover: bool = False
     """also search logs for what no registry lists"""
+    expect: Callable[[Iterable[Address]], None] = _nobody_listens
+    """to be told of tokens that will probably be met in a later round, so that what else is asked of them need not wait for it"""
 
     def contract(self, role: str) -> Address:
         """Address of a role in the deployment; KeyError is a mistake in the manifest, which the test kit catches."""
