@@ -13,7 +13,7 @@ from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import MarginAccount, Side
 from aggregator.model.price import PriceBook, PriceSeries
 from aggregator.model.snapshot import Gap, Remark
-from aggregator.risk.claims import Claim, claims, shadow_health
+from aggregator.risk.claims import Claims, claims, shadow_health
 from aggregator.risk.comparison import Comparison, compare
 from aggregator.risk.correlation import correlations
 from aggregator.risk.coverage import Coverage, coverage
@@ -98,9 +98,9 @@ def assess(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSerie
     scenarios = scenario_set(exposures, moving, correlation, policy)
     haircuts = HaircutModel(exposures, moving, policy)
     owed = claims(portfolio, valuation.accounts, exposures)
-    order = triggers(owed, exposures)
+    order = triggers(owed)
     breached = frozenset(number for number, account in enumerate(portfolio.margin_accounts) if account.liquidatable)
-    chances = probabilities(owed, breached, exposures, moving, correlation, policy)
+    chances = probabilities(owed, breached, exposures.factors, moving, correlation, policy)
 
     accounts = tuple(
         _account(number, account, valuation, exposures, haircuts, owed, order, chances)
@@ -148,21 +148,21 @@ def _account(
     valuation: Valuation,
     exposures: Exposures,
     haircuts: HaircutModel,
-    owed: Mapping[int, Claim],
+    owed: Claims,
     order: Sequence[Trigger],
     chances: LiquidationProbability,
 ) -> AccountAssessment:
     values = valuation.accounts[number]
     legs = [leg for position in values for leg in position.legs]
     debts = [leg.value for leg in legs if leg.leg.side is Side.DEBT]
-    own = owed.get(number)
+    own = owed.by_account.get(number)
     nothing_owed = account.debt_free or (account.health_factor is not None and not any(leg.leg.side is Side.DEBT for leg in legs))
     return AccountAssessment(
         tuple(_position((number, p), position, exposures, haircuts) for p, position in enumerate(values)),
         total(leg.value for leg in legs if leg.leg.side in (Side.COLLATERAL, Side.IDLE)),
         total(debts) if None not in debts else None,
         shadow_health(account, values),
-        liquidation_prices(own, exposures) if own is not None else (),
+        liquidation_prices(own, owed.exposures) if own is not None else (),
         next((trigger for trigger in order if trigger.account == number), None),
         chances.accounts[number] if own is not None else dict.fromkeys(chances.any_account, 0.0) if nothing_owed else None,
     )

@@ -7,7 +7,7 @@ unit cancels), else market values. Health is Σ threshold·collateral / Σ debt;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -16,7 +16,7 @@ from aggregator.model.identifiers import AssetId
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import Leg, MarginAccount, Side
 from aggregator.risk.exposure import Exposures, Key
-from aggregator.risk.shapes import Array, Shape, multiplier
+from aggregator.risk.shapes import Array, Shape, delta_weights, multiplier, relabelled
 from aggregator.risk.valuation import EXACT, LegValue, PositionValue
 
 
@@ -82,10 +82,37 @@ def claim(number: int, account: MarginAccount, values: tuple[PositionValue, ...]
     return Claim(number, tuple(terms), oracle)
 
 
-def claims(portfolio: Portfolio, values: tuple[tuple[PositionValue, ...], ...], exposures: Exposures) -> Mapping[int, Claim]:
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """All claims by account, and exposures cut down to the lots they follow: what nobody owes or counts on plays no part."""
+
+    by_account: Mapping[int, Claim]
+    exposures: Exposures
+
+
+def claims(portfolio: Portfolio, values: tuple[tuple[PositionValue, ...], ...], exposures: Exposures) -> Claims:
     """Claims of all accounts that have one."""
-    found = ((number, claim(number, account, values[number], exposures)) for number, account in enumerate(portfolio.margin_accounts))
-    return {number: one for number, one in found if one is not None}
+    found = [claim(number, account, values[number], exposures) for number, account in enumerate(portfolio.margin_accounts)]
+    known = [one for one in found if one is not None]
+    used = sorted({lot for one in known for term in one.terms for lot in delta_weights(term.shape)})
+    lots = tuple(exposures.lots[lot] for lot in used)
+    renumbered = {lot: number for number, lot in enumerate(used)}
+    narrow = replace(
+        exposures,
+        holdings=(),
+        lots=lots,
+        factors=tuple(sorted({lot.factor for lot in lots})),
+        bases=tuple(sorted({basis for lot in lots for basis in lot.bases})),
+        leg_shapes={},
+        leg_values={},
+    )
+    return Claims(
+        {
+            one.account: replace(one, terms=tuple(replace(term, shape=relabelled(term.shape, renumbered)) for term in one.terms))
+            for one in known
+        },
+        narrow,
+    )
 
 
 def shadow_health(account: MarginAccount, values: tuple[PositionValue, ...]) -> Decimal | None:

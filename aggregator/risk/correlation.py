@@ -67,7 +67,7 @@ def pairwise(first: PriceSeries | None, second: PriceSeries | None) -> tuple[flo
     if bars < MINIMUM_BARS:
         return None
     returns = [np.diff(np.log(resample(series, step, end)))[-bars:] for series in (first, second)]
-    one, other = (_clip(part) - float(np.mean(_clip(part))) for part in returns)
+    one, other = (part - float(np.mean(part)) for part in map(_clip, returns))
     norm = float(np.sqrt((one @ one) * (other @ other)))
     if norm == 0.0:
         return None

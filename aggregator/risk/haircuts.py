@@ -83,7 +83,9 @@ class HaircutModel:
 
     def haircut(self, shape: Shape, age_seconds: float) -> Haircut:
         """Haircut of a holding with this shape whose price has this age."""
-        fallen: Array = np.array([1.0 - market_part(one, age_seconds, self._policy) for one in self._of_lot])
+        fallen: Array = np.ones(len(self._lots))
+        for number in delta_weights(shape):
+            fallen[number] = 1.0 - market_part(self._of_lot[number], age_seconds, self._policy)
         liquidity = basis = structure = 0.0
         for number, weight in delta_weights(shape).items():
             lot, volatility = self._lots[number], self._of_lot[number]

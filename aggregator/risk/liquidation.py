@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from aggregator.model.identifiers import AssetId
-from aggregator.risk.claims import Claim
+from aggregator.risk.claims import Claim, Claims
 from aggregator.risk.exposure import Exposures
 from aggregator.risk.scenarios import lot_multipliers
 from aggregator.risk.shapes import Array, Shape, delta_weights
@@ -59,13 +59,16 @@ class Trigger:
 def liquidation_prices(claim: Claim, exposures: Exposures) -> tuple[LiquidationPrice, ...]:
     """Prices for every asset of the account that can bring it to health 1 by itself, by asset; empty where none can."""
     net: dict[AssetId, Fraction] = {}
+    moves: dict[str, float | None] = {}
     for term in claim.terms:
         net[term.asset] = net.get(term.asset, Fraction(0)) + Fraction(term.signed)
     cushion = sum(net.values(), Fraction(0))
-    return tuple(price for asset in sorted(net) for price in _single(claim, exposures, asset, net[asset], cushion))
+    return tuple(price for asset in sorted(net) for price in _single(claim, exposures, asset, net[asset], cushion, moves))
 
 
-def _single(claim: Claim, exposures: Exposures, asset: AssetId, own: Fraction, cushion: Fraction) -> Iterator[LiquidationPrice]:
+def _single(
+    claim: Claim, exposures: Exposures, asset: AssetId, own: Fraction, cushion: Fraction, moves: dict[str, float | None]
+) -> Iterator[LiquidationPrice]:
     if own == 0:
         return
     ratio = -(cushion - own) / own
@@ -73,6 +76,8 @@ def _single(claim: Claim, exposures: Exposures, asset: AssetId, own: Fraction, c
         return
     term = next(term for term in claim.terms if term.asset == asset)
     factor = main_factor(exposures, term.shape)
+    if factor not in moves:
+        moves[factor] = factor_move(claim, exposures, factor)
     price = None if term.price is None else _decimal(Fraction(term.price) * ratio)
     yield LiquidationPrice(
         asset, term.symbol, price, _decimal(ratio - 1), factor, exposures.classes[factor].volatile, factor_move(claim, exposures, factor)
@@ -106,11 +111,12 @@ MAXIMUM_UP = 100.0
 """a hundredfold price is looked at, not more"""
 
 
-def triggers(claims: Mapping[int, Claim], exposures: Exposures) -> tuple[Trigger, ...]:
+def triggers(claims: Claims) -> tuple[Trigger, ...]:
     """All indebted accounts, first to be liquidated in a common fall first; those that only a rise endangers come after, then the rest."""
+    exposures = claims.exposures
     market = [factor for factor in exposures.factors if exposures.classes[factor].volatile]
     found = []
-    for number, claim in claims.items():
+    for number, claim in claims.by_account.items():
         down = first_breach(claim, lambda size: _moved(exposures, dict.fromkeys(market, 1.0 - size)), 1.0)
         up = first_breach(claim, lambda size: _moved(exposures, dict.fromkeys(market, 1.0 + size)), MAXIMUM_UP)
         found.append(Trigger(number, -down if down is not None else None, up))

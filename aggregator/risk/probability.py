@@ -19,13 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aggregator.risk.claims import Claim
+from aggregator.risk.claims import Claim, Claims
 from aggregator.risk.classes import BASES, FACTORS
 from aggregator.risk.correlation import decoupled, root
 from aggregator.risk.exposure import Exposures, basis_of
 from aggregator.risk.policy import Policy
-from aggregator.risk.scenarios import Axes, lot_multipliers, standard_shocks
-from aggregator.risk.shapes import Array, delta_weights
+from aggregator.risk.scenarios import lot_multipliers, standard_shocks
+from aggregator.risk.shapes import Array
 from aggregator.risk.volatility import Volatility
 
 HORIZONS = {"1d": 1.0, "7d": 7.0}
@@ -49,24 +49,26 @@ class LiquidationProbability:
 
 
 def probabilities(
-    claims: Mapping[int, Claim],
+    claims: Claims,
     breached: frozenset[int],
-    exposures: Exposures,
+    factors: tuple[str, ...],
     volatilities: Mapping[str, Volatility],
     correlation: Array,
     policy: Policy,
 ) -> LiquidationProbability:
-    """Probabilities for all claims. `breached` names accounts that the protocol itself already calls liquidatable: certain."""
-    numbers = sorted(claims)
+    """Probabilities for all claims. `correlation` is in the order of `factors`, of which the claims follow some.
+
+    `breached` names accounts that the protocol itself already calls liquidatable: certain.
+    """
+    numbers = sorted(claims.by_account)
     if not numbers:
         return LiquidationProbability({}, dict.fromkeys(HORIZONS, 0.0), None)
-    owed = [claims[number] for number in numbers]
-    axes = _axes(owed, exposures)
-    places = [exposures.factors.index(factor) for factor in axes.factors]
+    owed, exposures = [claims.by_account[number] for number in numbers], claims.exposures
+    places = [factors.index(factor) for factor in exposures.factors]
     regimes = [matrix[np.ix_(places, places)] for matrix in (correlation, decoupled(correlation))]
-    market = [_breach_scales(owed, exposures, axes, volatilities, matrix, policy) for matrix in regimes]
-    jumps = _breach_severities(owed, exposures, axes)
-    hazards = _hazards(exposures, axes)
+    market = [_breach_scales(owed, exposures, volatilities, matrix, policy) for matrix in regimes]
+    jumps = _breach_severities(owed, exposures)
+    hazards = _hazards(exposures)
     own = {
         number: {
             name: 1.0 if number in breached else _combine([scales[row] for scales in market], jumps[row], hazards, days)
@@ -101,23 +103,20 @@ def _combine(market: Sequence[Array], severities: Array, hazards: Sequence[tuple
 def _breach_scales(
     claims: Sequence[Claim],
     exposures: Exposures,
-    axes: Axes,
     volatilities: Mapping[str, Volatility],
     correlation: Array,
     policy: Policy,
 ) -> Array:
     """Smallest scale v per claim and draw at which the claim breaches, infinite where none does; shape (claims, draws)."""
-    sigma = np.array([volatilities[factor].daily for factor in axes.factors])
-    mixing = root(correlation, [exposures.classes[factor] for factor in axes.factors])
-    factors = (standard_shocks(axes.factors, policy) @ mixing.T) * sigma
-    basis_sigma = np.array([BASES[basis_of(basis)].daily_volatility for basis in axes.bases])
-    bases = standard_shocks(axes.bases, policy) * basis_sigma
+    sigma = np.array([volatilities[factor].daily for factor in exposures.factors])
+    mixing = root(correlation, [exposures.classes[factor] for factor in exposures.factors])
+    factors = (standard_shocks(exposures.factors, policy) @ mixing.T) * sigma
+    basis_sigma = np.array([BASES[basis_of(basis)].daily_volatility for basis in exposures.bases])
+    bases = standard_shocks(exposures.bases, policy) * basis_sigma
 
     def lots(scale: Array) -> Array:
         column = scale[:, None]
-        return lot_multipliers(
-            exposures, np.exp(np.clip(column * factors, -30.0, 30.0)), np.exp(np.clip(column * bases, -30.0, 30.0)), axes
-        )
+        return lot_multipliers(exposures, np.exp(np.clip(column * factors, -30.0, 30.0)), np.exp(np.clip(column * bases, -30.0, 30.0)))
 
     draws = factors.shape[0]
     upper = np.full((len(claims), draws), np.inf)
@@ -144,44 +143,38 @@ def _bisect(claim: Claim, lots: Callable[[Array], Array], low: Array, high: Arra
         low[inside & ~below] = middle[inside & ~below]
 
 
-def _axes(claims: Sequence[Claim], exposures: Exposures) -> Axes:
-    """Factors and discounts that some claim follows: what nobody owes or counts on cannot move a probability."""
-    lots = {exposures.lots[lot] for one in claims for term in one.terms for lot in delta_weights(term.shape)}
-    return Axes(tuple(sorted({lot.factor for lot in lots})), tuple(sorted({basis for lot in lots for basis in lot.bases})))
-
-
-def _jumps(exposures: Exposures, axes: Axes) -> list[tuple[str, bool, float, float, float]]:
+def _jumps(exposures: Exposures) -> list[tuple[str, bool, float, float, float]]:
     """Every jump there is: (name, is a discount, direction, number a year, mean severity)."""
     found = []
-    for factor in axes.factors:
+    for factor in exposures.factors:
         jump = FACTORS[exposures.classes[factor]].jump
         if jump.per_year > 0:
             found.append((factor, False, -1.0, jump.per_year, jump.mean_severity))
             if jump.mean_premium > 0:
                 found.append((factor, False, 1.0, jump.per_year, jump.mean_premium))
-    for basis in axes.bases:
+    for basis in exposures.bases:
         jump = BASES[basis_of(basis)].jump
         found.append((basis, True, -1.0, jump.per_year, jump.mean_severity))
     return found
 
 
-def _hazards(exposures: Exposures, axes: Axes) -> list[tuple[float, float]]:
-    return [(per_year, mean) for *_, per_year, mean in _jumps(exposures, axes)]
+def _hazards(exposures: Exposures) -> list[tuple[float, float]]:
+    return [(per_year, mean) for *_, per_year, mean in _jumps(exposures)]
 
 
-def _breach_severities(claims: Sequence[Claim], exposures: Exposures, axes: Axes) -> Array:
+def _breach_severities(claims: Sequence[Claim], exposures: Exposures) -> Array:
     """Smallest severity per claim and jump at which the claim breaches, infinite where none does; shape (claims, jumps)."""
-    jumps = _jumps(exposures, axes)
+    jumps = _jumps(exposures)
     result = np.full((len(claims), len(jumps)), np.inf)
     for column, (name, is_basis, direction, _, _) in enumerate(jumps):
-        names = axes.bases if is_basis else axes.factors
+        names = exposures.bases if is_basis else exposures.factors
         place = names.index(name)
 
         def lots(severity: Array, place: int = place, is_basis: bool = is_basis, direction: float = direction) -> Array:
-            factors = np.ones((len(severity), len(axes.factors)))
-            bases = np.ones((len(severity), len(axes.bases)))
+            factors = np.ones((len(severity), len(exposures.factors)))
+            bases = np.ones((len(severity), len(exposures.bases)))
             (bases if is_basis else factors)[:, place] += direction * severity
-            return lot_multipliers(exposures, factors, bases, axes)
+            return lot_multipliers(exposures, factors, bases)
 
         moved = lots(_SEVERITIES)
         for row, one in enumerate(claims):

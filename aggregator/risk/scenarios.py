@@ -69,14 +69,6 @@ def opposite_scale(held: FactorClass, owed: FactorClass) -> float:
     return 0.9 if owed is FactorClass.VOLATILE and held in (*majors, FactorClass.VOLATILE) else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Axes:
-    """Names of the factors and discounts that arrays of moves are about."""
-
-    factors: tuple[str, ...]
-    bases: tuple[str, ...]
-
-
 class _Table:
     """Rows of factor and discount multipliers, 1 where nothing moves."""
 
@@ -130,21 +122,14 @@ def scenario_set(exposures: Exposures, volatilities: Mapping[str, Volatility], c
     return ScenarioSet(named, tuple(_draws(name, exposures, volatilities, matrix, policy) for name, matrix in regimes))
 
 
-def lot_multipliers(exposures: Exposures, factors: Array, bases: Array, axes: Axes | None = None) -> Array:
-    """Multipliers of lots (…, lots) from those of factors (…, factors) and discounts (…, bases).
-
-    `axes` names the last axes where they are not all of the exposures' factors and discounts; lots of others do not move.
-    """
-    named = axes if axes is not None else Axes(exposures.factors, exposures.bases)
-    factor = {name: number for number, name in enumerate(named.factors)}
-    basis = {name: number for number, name in enumerate(named.bases)}
-    result = np.ones((*factors.shape[:-1], len(exposures.lots)))
+def lot_multipliers(exposures: Exposures, factors: Array, bases: Array) -> Array:
+    """Multipliers of lots (…, lots) from those of factors (…, factors) and discounts (…, bases)."""
+    factor = {name: number for number, name in enumerate(exposures.factors)}
+    basis = {name: number for number, name in enumerate(exposures.bases)}
+    result: Array = factors[..., [factor[lot.factor] for lot in exposures.lots]]
     for number, lot in enumerate(exposures.lots):
-        if lot.factor in factor:
-            result[..., number] = factors[..., factor[lot.factor]]
         for name in lot.bases:
-            if name in basis:
-                result[..., number] *= bases[..., basis[name]]
+            result[..., number] *= bases[..., basis[name]]
     return result
 
 

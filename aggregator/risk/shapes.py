@@ -6,7 +6,8 @@ array of lot multipliers (last axis: lots) into the multiplier of the holding's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -114,6 +115,19 @@ def delta_weights(shape: Shape) -> dict[int, float]:
             _add(weights, delta_weights(first), share)
             _add(weights, delta_weights(second), 1.0 - share)
     return weights
+
+
+def relabelled(shape: Shape, lots: Mapping[int, int]) -> Shape:
+    """The same shape over lots with other numbers."""
+    match shape:
+        case Linear(weights):
+            return Linear(tuple((lots[lot], weight) for lot, weight in weights))
+        case Pair(first, second):
+            return Pair(relabelled(first, lots), relabelled(second, lots))
+        case Mixed(parts):
+            return Mixed(tuple((weight, relabelled(part, lots)) for weight, part in parts))
+        case Range(first, second):
+            return replace(shape, first=relabelled(first, lots), second=relabelled(second, lots))
 
 
 def blend(parts: list[tuple[float, Shape]]) -> Shape:
