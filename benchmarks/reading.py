@@ -31,7 +31,7 @@ from aggregator.localnet.packages import PackageStore, cache_directory, node_com
 from aggregator.localnet.world import World
 from aggregator.model.identifiers import ChainId, evm_reference
 from aggregator.model.outcome import Reason, Unknown, Value
-from aggregator.reading.reads import CallRequest, Read, words_of
+from aggregator.reading.reads import CallRequest, Read
 
 VIEM = "2.57.20"
 DEEPEST = 12
@@ -61,7 +61,7 @@ def record(into: Recording) -> Callable[[], None]:
         into.blocks[self.place.chain] = self.place.block.number
         for read in reads:
             kept.append(read)
-            level[id(read)] = 1 + max((level.get(id(word.read), 0) for word in words_of(read)), default=-1)
+            level[id(read)] = 1 + max((level.get(id(word.read), 0) for word in read.words), default=-1)
             made = isinstance(read.raw, Value) or (isinstance(read.raw, Unknown) and read.raw.reason is Reason.REVERTED)
             if made and isinstance(read.request, CallRequest):
                 target, data = plain_call(read)

@@ -13,7 +13,7 @@ from eth_abi.exceptions import DecodingError
 from eth_hash.auto import keccak
 
 from aggregator.chains.lens import LENS_ADDRESS, lens_code
-from aggregator.chains.lens.encoding import NotALensReply, Status, decode_reply, encode_program
+from aggregator.chains.lens.encoding import LensReply, NotALensReply, Status, decode_reply, encode_program
 from aggregator.chains.plain import components, hex_bytes, plain_call, resolve_plain, revert_reason
 from aggregator.chains.rpc import RpcAnswer, RpcCall
 from aggregator.chains.work import Job, Place, Settled
@@ -34,6 +34,7 @@ class LensJob(Job):
 
     def __init__(self, reads: list[Read[Any]]) -> None:
         self.reads = reads
+        self._decoded: tuple[RpcAnswer, LensReply] | None = None
 
     def call(self, place: Place) -> RpcCall:
         program = encode_program(self.reads, OUTPUT_LIMIT_BYTES)
@@ -44,7 +45,7 @@ class LensJob(Job):
         if self.block_gone(answer, place):
             return Settled()
         try:
-            reply = decode_reply(hex_bytes(answer), len(self.reads))
+            reply = self._reply(answer)
         except NotALensReply:
             return self._without_lens(place)
         place.abilities.lens = True
@@ -64,6 +65,12 @@ class LensJob(Job):
             return Settled(again=again[1:], plainly=again[:1])
         return Settled(again=again)
 
+    def _reply(self, answer: RpcAnswer) -> LensReply:
+        """The answer decoded, once for believing and for using it."""
+        if self._decoded is None or self._decoded[0] is not answer:
+            self._decoded = (answer, decode_reply(hex_bytes(answer), len(self.reads)))
+        return self._decoded[1]
+
     def _without_lens(self, place: Place) -> Settled:
         if place.abilities.lens is None:
             place.abilities.lens = False
@@ -82,7 +89,7 @@ class LensJob(Job):
 
     def accept(self, answer: RpcAnswer, place: Place) -> None:
         try:
-            reply = decode_reply(hex_bytes(answer), len(self.reads))
+            reply = self._reply(answer)
         except NotALensReply:
             return
         timely = reply.timestamp == place.block.timestamp and reply.chain_reference == evm_reference(place.chain)

@@ -7,7 +7,7 @@ from typing import Any
 
 from aggregator.model.identifiers import Address, address_of_word
 from aggregator.model.outcome import Reason, Unknown, Value
-from aggregator.reading.reads import BalanceRequest, CallRequest, Read, Word, word_value, words_of
+from aggregator.reading.reads import BalanceRequest, CallRequest, Read, Word, word_value
 
 
 def components(reads: Sequence[Read[Any]]) -> Iterator[list[Read[Any]]]:
@@ -22,7 +22,7 @@ def components(reads: Sequence[Read[Any]]) -> Iterator[list[Read[Any]]]:
         return index
 
     for index, read in enumerate(reads):
-        for word in words_of(read):
+        for word in read.words:
             other = root.get(id(word.read))
             if other is not None:
                 a, b = find(index), find(other)

@@ -11,14 +11,14 @@ from eth_hash.auto import keccak
 
 from aggregator.chains.client import ChainClient, EndpointTimedOut, RpcAnswer, RpcCall
 from aggregator.chains.jobs import LensJob, MulticallJob, SingleJob
-from aggregator.chains.lens.encoding import MAXIMUM_STEPS, encode_step
+from aggregator.chains.lens.encoding import MAXIMUM_STEPS, step_size
 from aggregator.chains.log_jobs import LogSearch
 from aggregator.chains.plain import components, known_piece
 from aggregator.chains.work import Abilities, Job, Place, Settled
 from aggregator.model.errors import EndpointError
 from aggregator.model.outcome import Absent, Reason, Unknown, Value
 from aggregator.model.snapshot import Block
-from aggregator.reading.reads import KeccakRequest, LogsRequest, Read, StorageRequest, resolve_missing, words_of
+from aggregator.reading.reads import KeccakRequest, LogsRequest, Read, StorageRequest, resolve_missing
 
 MAXIMUM_BODY_BYTES = 440_000
 """of one HTTP request, well under the 500 kB that endpoints commonly take"""
@@ -66,7 +66,7 @@ class RoundRunner:
 
     async def _run(self, reads: Sequence[Read[Any]]) -> None:
         own = {id(read) for read in reads}
-        foreign = [word.read for read in reads for word in words_of(read) if id(word.read) not in own and not word.read.done]
+        foreign = [word.read for read in reads for word in read.words if id(word.read) not in own and not word.read.done]
         for read in foreign:
             await read
         waiting = [read for read in reads if not isinstance(read.request, LogsRequest | StorageRequest)]
@@ -98,9 +98,9 @@ class RoundRunner:
         later: list[Read[Any]] = []
         taken: set[int] = set()
         for read in waiting:
-            if resolve_missing(read):
+            if read.words and resolve_missing(read):
                 continue
-            unknown = [word for word in words_of(read) if word.read.raw is None]
+            unknown = [word for word in read.words if word.read.raw is None]
             if isinstance(read.request, KeccakRequest) and not unknown:
                 read.resolve(Value(keccak(b"".join(known_piece(piece) for piece in read.request.pieces))))
             elif self.place.abilities.lens is not False and id(read) not in plainly and all(id(word.read) in taken for word in unknown):
@@ -116,13 +116,12 @@ class RoundRunner:
     def _lens_chunks(self, reads: list[Read[Any]]) -> tuple[list[Job], list[Read[Any]]]:
         """Chunks that keep dependent reads together; a group larger than a chunk leaves its tail for the next round."""
         gas_budget = int(self.place.gas_cap * GAS_SHARE)
-        positions = {id(read): index for index, read in enumerate(reads)}
         chunks: list[list[Read[Any]]] = []
         rest: list[Read[Any]] = []
         gas = size = 0
         for group in components(reads):
             costs = [self.place.abilities.expected_gas(read) for read in group]
-            sizes = [len(encode_step(read, positions)) for read in group]
+            sizes = [step_size(read) for read in group]
             if not chunks or gas + sum(costs) > gas_budget or size + sum(sizes) > MAXIMUM_PROGRAM_BYTES:
                 chunks.append([])
                 gas = size = 0

@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from aggregator.model.identifiers import Address, ChainId
 from aggregator.model.outcome import Absent, Outcome, Reason, Unknown, Value
 from aggregator.model.snapshot import Block
-from aggregator.reading.abi import Function, MalformedAnswer, split_types, word_of
+from aggregator.reading.abi import Function, MalformedAnswer, split_types, word_bytes, word_of
 
 T = TypeVar("T")
 
@@ -116,10 +116,12 @@ class Log:
 class Read(Generic[T]):
     """A read under way. Await it for its outcome; it can be awaited any number of times."""
 
-    __slots__ = ("_decode", "_future", "raw", "request")
+    __slots__ = ("_decode", "_future", "raw", "request", "words")
 
     def __init__(self, request: Request, decode: Callable[[Any], T]) -> None:
         self.request = request
+        self.words = _words_of(request)
+        """the words of other reads that this one needs, its condition included"""
         self._decode = decode
         self._future: asyncio.Future[Outcome[T]] = asyncio.get_running_loop().create_future()
         self.raw: Outcome[Any] | None = None
@@ -216,6 +218,9 @@ def _integer(data: bytes | int) -> int:
 def _pieces(function: Function, arguments: Sequence[Argument]) -> tuple[Piece, ...]:
     if len(arguments) != len(function.inputs):
         raise TypeError(f"{function!r} takes {len(function.inputs)} arguments, not {len(arguments)}")
+    if function.takes_words:
+        words = zip(function.inputs, arguments, strict=True)
+        return (function.selector, *(a if isinstance(a, Word) else word_bytes(kind, a) for kind, a in words))
     if not any(_has_word(argument) for argument in arguments):
         return (function.encode(arguments),)
     return (function.selector, *_layout(function.inputs, arguments))
@@ -231,7 +236,7 @@ def _layout(kinds: Sequence[str], arguments: Sequence[Argument]) -> list[Piece]:
     tails: list[list[Piece]] = []
     for kind, argument in zip(kinds, arguments, strict=True):
         if not isinstance(argument, tuple):
-            heads.append([argument if isinstance(argument, Word) else word_of(kind, argument).to_bytes(32, "big")])
+            heads.append([argument if isinstance(argument, Word) else word_bytes(kind, argument)])
         elif kind.endswith("[]"):
             heads.append(None)
             tails.append([len(argument).to_bytes(32, "big"), *_layout([kind[:-2]] * len(argument), argument)])
@@ -248,19 +253,13 @@ def _layout(kinds: Sequence[str], arguments: Sequence[Argument]) -> list[Piece]:
     return pieces
 
 
-def words_of(read: Read[Any]) -> Iterator[Word]:
-    """The words of other reads that a read needs, its condition included."""
-    request = read.request
+def _words_of(request: Request) -> tuple[Word, ...]:
     if isinstance(request, CallRequest):
-        if request.when is not None:
-            yield request.when
-        if isinstance(request.target, Word):
-            yield request.target
-        yield from (piece for piece in request.pieces if isinstance(piece, Word))
-    elif isinstance(request, BalanceRequest) and isinstance(request.target, Word):
-        yield request.target
-    elif isinstance(request, KeccakRequest):
-        yield from (piece for piece in request.pieces if isinstance(piece, Word))
+        own = (request.when, request.target, *request.pieces)
+        return tuple(part for part in own if isinstance(part, Word))
+    if isinstance(request, KeccakRequest):
+        return tuple(piece for piece in request.pieces if isinstance(piece, Word))
+    return (request.target,) if isinstance(request, BalanceRequest) and isinstance(request.target, Word) else ()
 
 
 def word_value(word: Word) -> int | None:
@@ -284,7 +283,7 @@ def resolve_missing(read: Read[Any]) -> bool:
     """
     request = read.request
     when = request.when if isinstance(request, CallRequest) else None
-    for word in words_of(read):
+    for word in read.words:
         raw = word.read.raw
         if isinstance(raw, Unknown):
             read.resolve(Unknown(Reason.SKIPPED, f"an input is unknown ({raw})"))

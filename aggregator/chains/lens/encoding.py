@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from aggregator.model.identifiers import Address
@@ -27,6 +28,9 @@ class Status(IntEnum):
     INPUT_MISSING = 5
     NOT_ATTEMPTED = 6
     CONDITION_ZERO = 7
+
+
+_STATUSES = tuple(Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,13 @@ def encode_step(read: Read[Any], positions: Mapping[int, int]) -> bytes:
             raise TypeError(f"{type(request).__name__} is not a step of the lens")
 
 
+def step_size(read: Read[Any]) -> int:
+    """Bytes that a step takes at the most."""
+    request = read.request
+    pieces = request.pieces if isinstance(request, CallRequest | KeccakRequest) else ()
+    return 40 + sum(12 if isinstance(piece, Word) else len(piece.lstrip(b"\0")) + 3 for piece in pieces)
+
+
 def decode_reply(data: bytes, steps: int) -> LensReply:
     """Answers in the order of the program; NotALensReply where the bytes are anything else."""
     if len(data) < HEAD_BYTES + STEP_HEAD_BYTES * steps:
@@ -89,9 +100,9 @@ def decode_reply(data: bytes, steps: int) -> LensReply:
     for _ in range(steps):
         status, used, size = data[at], int.from_bytes(data[at + 1 : at + 4], "big"), int.from_bytes(data[at + 4 : at + 8], "big")
         at += STEP_HEAD_BYTES
-        if status > Status.CONDITION_ZERO or at + size > len(data):
+        if status >= len(_STATUSES) or at + size > len(data):
             raise NotALensReply(f"step at byte {at} does not fit the reply")
-        answers.append(Answer(Status(status), used, data[at : at + size]))
+        answers.append(Answer(_STATUSES[status], used, data[at : at + size]))
         at += size
     if at != len(data):
         raise NotALensReply(f"{len(data) - at} bytes too many")
@@ -106,18 +117,27 @@ def _compact(piece: Piece) -> list[Piece]:
 
 
 def _piece(piece: Piece, positions: Mapping[int, int]) -> bytes:
-    if isinstance(piece, Word):
-        return _operand(piece, positions)
+    return _operand(piece, positions) if isinstance(piece, Word) else _bytes(piece)
+
+
+@lru_cache(maxsize=1 << 16)
+def _bytes(piece: bytes) -> bytes:
     if len(piece) == 4:
         return b"\x81" + piece
     if len(piece) == 32:
-        return _literal(int.from_bytes(piece, "big"))
+        significant = piece.lstrip(b"\0")
+        return bytes((len(significant),)) + significant
     return b"\x80" + len(piece).to_bytes(2, "big") + piece
+
+
+@lru_cache(maxsize=1 << 14)
+def _address(address: Address) -> bytes:
+    return _literal(int(address, 16))
 
 
 def _operand(operand: Address | Word, positions: Mapping[int, int]) -> bytes:
     if not isinstance(operand, Word):
-        return _literal(int(operand, 16))
+        return _address(operand)
     position = positions.get(id(operand.read))
     if position is None:
         value = word_value(operand)
