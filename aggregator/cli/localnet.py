@@ -213,38 +213,40 @@ async def _demonstrate(world: World, seconds: float) -> None:
 
 
 class BuildProgress:
-    """A line on stderr that says what is being done, once it has taken over a second.
+    """Says on stderr what is being done, once a second as long as it changes; nothing about what is done within one.
 
-    Without a terminal: one plain line for every stage that took over a second.
+    A line that stays in its place on a terminal, plain lines otherwise. Made inside a running event loop; ends with `stop`.
     """
 
     def __init__(self) -> None:
-        self._started = self._last = time.perf_counter()
+        self._line = self._shown = ""
         self._status: Status | None = None
-        self._terminal = sys.stderr.isatty()
+        self._timer = asyncio.get_running_loop().call_later(PROGRESS_DELAY_SECONDS, self._show)
 
     def tell(self, stage: str, detail: str) -> None:
         """What `local_network` reports."""
-        now = time.perf_counter()
-        if self._terminal:
-            if now - self._started > PROGRESS_DELAY_SECONDS:
-                self._show(f"local network · {stage}: {detail}")
-        elif now - self._last > PROGRESS_DELAY_SECONDS:
-            self._last = now
-            sys.stderr.write(f"local network: {stage} ({detail})\n")
+        self._line = f"local network: {stage} ({detail})"
+
+    def _show(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(PROGRESS_DELAY_SECONDS, self._show)
+        if self._line == self._shown:
+            return
+        self._shown = self._line
+        if not sys.stderr.isatty():
+            sys.stderr.write(self._line + "\n")
             sys.stderr.flush()
+        elif self._status is not None:
+            self._status.update(self._line)
+        else:
+            from rich.console import Console
+            from rich.status import Status
 
-    def _show(self, line: str) -> None:
-        from rich.console import Console
-        from rich.status import Status
-
-        if self._status is None:
-            self._status = Status(line, console=Console(stderr=True, markup=False, highlight=False))
+            self._status = Status(self._line, console=Console(stderr=True, markup=False, highlight=False))
             self._status.start()
-        self._status.update(line)
 
     def stop(self) -> None:
         """Take the line away; harmless when there is none."""
+        self._timer.cancel()
         if self._status is not None:
             self._status.stop()
             self._status = None
