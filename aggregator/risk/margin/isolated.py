@@ -1,0 +1,106 @@
+"""Isolated margin: every position by itself, nothing netted; what netting by other methods is measured against.
+
+    perpetual, future   rate·notional                     long option    its value
+    short option        Derive Standard's rule for one position alone (a put never more than its strike)
+    asset held          backs nothing else: its value     borrowed asset   the perpetual's rate on its value
+
+The rates are parameters; those shipped are Derive Standard's for its large markets, and the least that venues of 10× leverage ask.
+Source: derivexyz/v2-core@7736900d `scripts/config-mainnet.sol`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from aggregator.risk.margin import derive_standard as standard
+from aggregator.risk.margin.derive_standard import MarketTerms, OptionTerms, StandardParameters
+from aggregator.risk.margin.grid import option_value
+from aggregator.risk.margin.interface import (
+    Attribution,
+    AttributionMethod,
+    Inapplicable,
+    Inputs,
+    Kind,
+    MarginBook,
+    Requirement,
+    ScenarioTable,
+)
+from aggregator.risk.margin.market import Array, Market
+from aggregator.risk.margin.quotes import Quotes, quotes, total, unrealised
+
+
+@dataclass(frozen=True, slots=True)
+class IsolatedParameters:
+    """Fractions of notional, by underlying where they differ: initial and maintenance."""
+
+    initial_rate: float = 0.10
+    maintenance_rate: float = 0.065
+    rates: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    options: OptionTerms = field(default_factory=OptionTerms)
+    source: str = "derivexyz/v2-core@7736900d scripts/config-mainnet.sol getSRMParams"
+
+
+def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: IsolatedParameters, kind: Kind) -> Array:
+    """(n,) requirement of each holding, USD."""
+    columns, initial = book.columns, kind is Kind.INITIAL
+    default = (parameters.initial_rate, parameters.maintenance_rate)
+    pairs = [parameters.rates.get(one.instrument.underlying, default) for one in book.holdings]
+    rate = np.array([initial_rate if initial else maintenance for initial_rate, maintenance in pairs], dtype=np.float64)
+    value = columns.units * np.where(columns.inverse, 1.0, quoted.price)
+    parts = np.where(columns.spot & (columns.units > 0), value, rate * np.abs(value))
+    rows = np.flatnonzero(columns.option)
+    if len(rows):
+        terms = StandardParameters({}, MarketTerms(options=parameters.options), 0.0, 0.0, parameters.source, True)
+        alone = standard.evaluate(book.take(rows), quoted.take(rows.astype(np.int64)), market, terms, kind, apart=True)
+        scale = np.where(columns.inverse[rows], quoted.spot[rows] / quoted.price[rows], 1.0)
+        parts[rows] = alone.amounts() * scale
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Isolated:
+    """See the module."""
+
+    id: str = "isolated"
+    version: str = "1"
+    source: str = "each position alone, by the rates of derivexyz/v2-core@7736900d scripts/config-mainnet.sol"
+
+    def default_parameters(self) -> IsolatedParameters:
+        return IsolatedParameters()
+
+    def refusal(self, book: MarginBook, market: Market) -> str | None:
+        return None if len(book) else "there is no position to margin"
+
+    def requirement(self, book: MarginBook, market: Market, parameters: IsolatedParameters, kind: Kind) -> Requirement:
+        reason = self.refusal(book, market)
+        if reason is not None:
+            raise Inapplicable(f"{self.id} does not apply: {reason}")
+        quoted = quotes(book, market)
+        parts = evaluate(book, quoted, market, parameters, kind)
+        columns = book.columns
+        assets = np.where(columns.spot, columns.units * quoted.price, 0.0)
+        value = total(assets + option_value(book, quoted) + unrealised(book, quoted))
+        kinds = (("assets", columns.spot), ("perpetuals", columns.perpetual), ("futures", columns.future), ("options", columns.option))
+        return Requirement(
+            model=self.id,
+            version=self.version,
+            kind=kind,
+            amount=float(parts.sum()),
+            equity=None if value is None else value + book.cash,
+            components={name: float(parts[which].sum()) for name, which in kinds},
+            scenarios=ScenarioTable(),
+            worst_scenario=None,
+            attribution=Attribution(AttributionMethod.EULER, parts),
+            inputs=Inputs(book, market, parameters),
+            verified=True,
+            notes=(),
+        )
+
+    def isolated(self, book: MarginBook, market: Market, parameters: IsolatedParameters, kind: Kind) -> Array:
+        return evaluate(book, quotes(book, market), market, parameters, kind)
+
+
+MODEL = Isolated()
