@@ -114,9 +114,11 @@ def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: Stand
         return np.array([field_of(one) for one in terms], dtype=np.float64)
 
     side = np.where(columns.call[o], CALL, PUT)
-    mark = price(quoted.price[o], columns.strike[o], quoted.years[o], quoted.volatility[o], side) * units[o]
-    alone = _alone(book, quoted, [terms[row].options for row in o], o, mark, initial)
-    expiries = accounts.expiries
+    unit = price(quoted.price[o], columns.strike[o], quoted.years[o], quoted.volatility[o], side)
+    mark, expiries = unit * units[o], accounts.expiries
+    # an instrument is netted with itself: what counts is whether it is short in all
+    short = (accounts.instruments.sum(units[o]) < 0)[accounts.instruments.index]
+    alone = np.where(short, _one_short(book, quoted, [terms[row].options for row in o], o, unit, initial) * -units[o], 0.0)
     loss, loss_parts = _max_loss(book, quoted, accounts, [terms[row].options for row in o], initial)
     by_rule = expiries.sum(alone)
     chosen = (by_rule >= loss)[expiries.index]
@@ -129,7 +131,7 @@ def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: Stand
     asset_value = np.where(columns.spot, units * quoted.price, 0.0)
     bases = asset_value * each(lambda one: one.base_factor)
     shorts = np.zeros(len(book))
-    shorts[o] = np.where(accounts.instruments.sum(units[o])[accounts.instruments.index] < 0, -units[o], 0.0)
+    shorts[o] = np.where(short, -units[o], 0.0)
     depeg, confidence = np.zeros(len(book)), np.zeros(len(book))
     if initial:
         bases = bases * each(lambda one: one.base_scale)
@@ -163,21 +165,20 @@ def _terms(market: str, parameters: StandardParameters) -> MarketTerms:
     return parameters.markets.get(market, parameters.other)
 
 
-def _alone(book: MarginBook, quoted: Quotes, terms: list[OptionTerms], rows: IntArray, mark: Array, initial: bool) -> Array:
-    """Net margin of each option by itself, ≤ 0; 0 for a long one."""
-    amount, strike, spot, call = book.columns.units[rows], book.columns.strike[rows], quoted.spot[rows], book.columns.call[rows]
+def _one_short(book: MarginBook, quoted: Quotes, terms: list[OptionTerms], rows: IntArray, unit: Array, initial: bool) -> Array:
+    """Net margin of one short option of each kind by itself, ≤ 0; `unit` is its mark price."""
+    strike, spot, call = book.columns.strike[rows], quoted.spot[rows], book.columns.call[rows]
 
     def each(name: str) -> Array:
         return np.array([getattr(one, name) for one in terms], dtype=np.float64)
 
-    maintenance_call = each("maintenance_call") * spot * amount + mark
-    maintenance_put = np.minimum(each("maintenance_put") * spot * amount, each("maintenance_put_mark") * mark) + mark
+    maintenance_call = -each("maintenance_call") * spot - unit
+    maintenance_put = -np.maximum(each("maintenance_put") * spot, each("maintenance_put_mark") * unit) - unit
     if not initial:
-        return np.where(amount < 0, np.where(call, maintenance_call, maintenance_put), 0.0)
+        return np.where(call, maintenance_call, maintenance_put)
     outside = np.where(call, np.maximum(strike - spot, 0.0), np.maximum(spot - strike, 0.0)) / spot
-    ask = np.maximum(each("most") - outside, each("least")) * spot * amount + mark
-    put = np.minimum(ask, maintenance_put * each("put_offset"))
-    return np.where(amount < 0, np.where(call, ask, put), 0.0)
+    ask = -np.maximum(each("most") - outside, each("least")) * spot - unit
+    return np.where(call, ask, np.minimum(ask, maintenance_put * each("put_offset")))
 
 
 def _max_loss(book: MarginBook, quoted: Quotes, accounts: Accounts, terms: list[OptionTerms], initial: bool) -> tuple[Array, Array]:

@@ -77,7 +77,7 @@ def greeks(
     discount = np.exp(-r * t)
     deviation, d1 = _d1(f, k, t, vol)
     alive = (deviation > _TINY) & (f > 0) & (k > 0)
-    density = np.where(alive, _INVERSE_ROOT_TWO_PI * np.exp(-0.5 * np.minimum(d1 * d1, 1500.0)), 0.0)
+    density = np.where(alive, _INVERSE_ROOT_TWO_PI * np.exp(-0.5 * np.clip(d1, -40.0, 40.0) ** 2), 0.0)
     value = np.maximum(w * (f * ndtr(w * d1) - k * ndtr(w * (d1 - deviation))), 0.0) * discount
     root = np.sqrt(t)
     safe = np.where(alive, f * deviation, 1.0)
