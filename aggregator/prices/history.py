@@ -6,6 +6,9 @@ it, and what was read before. Beyond the known ones the last density holds, or o
 
 Round ids of a proxy are `phase << 64 | number`: numbers begin at 1 with each phase, so a feed that changed its aggregator lately is
 followed into the one before it.
+
+The first reading of a factor takes a round of its own, as it needs the feed's latest answer. Later ones travel with the feeds: how many
+rounds there are a day is known by then, and where the latest one stands need not be.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from aggregator.model.price import PriceSeries
 from aggregator.prices.answers import FeedAnswer, FeedAnswers, Round
 from aggregator.prices.feeds import USD, FeedKind, FeedShape
 from aggregator.reading.abi import Function
-from aggregator.reading.reads import Read, Reads
+from aggregator.reading.reads import Read, Reads, Word
 
 RoundWords: TypeAlias = tuple[int, int, int, int, int]
 
@@ -55,6 +58,8 @@ class _Plan:
     latest: Round
     reads: tuple[Read[RoundWords], ...]
     previous_phase: tuple[Read[RoundWords], ...]
+    follows: bool = False
+    """the reads go on from what is remembered"""
 
 
 class HistoryBook:
@@ -64,6 +69,20 @@ class HistoryBook:
         self._known: dict[Address, dict[int, tuple[int, int]]] = {}
         self._recent: dict[Address, tuple[int, dict[int, tuple[int, int]]]] = {}
         """by feed: the time of the last reading, and all that it gave"""
+        self._ahead: tuple[Reads | None, dict[Address, tuple[Read[RoundWords], ...]]] = (None, {})
+        """what was asked beside the feeds themselves, and in which snapshot"""
+
+    def ask_ahead(self, reads: Reads, latest: Mapping[Address, Read[RoundWords]]) -> None:
+        """Register what happened since the last reading of the feeds whose past is remembered; `latest` are their answers under way."""
+        now = reads.block.timestamp
+        due = [address for address in latest if address in self._recent and self._recent[address][0] + REFRESHED_EVERY <= now]
+        self._ahead = (reads, {address: self._since(reads, address, latest[address]) for address in due})
+
+    def _since(self, reads: Reads, address: Address, latest: Read[RoundWords]) -> tuple[Read[RoundWords], ...]:
+        times = {round_id: time for round_id, (time, _) in self._recent[address][1].items()}
+        asked: list[Word | int] = [latest.word(0, add=-back) for back in RECENT]
+        asked += rounds_expected(times, reads.block.timestamp)
+        return tuple(reads.call(address, GET_ROUND_DATA, round_id, gas=GAS, limit=LIMIT) for round_id in asked)
 
     async def read(self, reads: Reads, factors: Iterable[str], answers: FeedAnswers) -> tuple[PriceSeries, ...]:
         """Series of the factors that have a USD feed among `answers`, in the order of the factors' names. One round."""
@@ -78,6 +97,9 @@ class HistoryBook:
         address = answer.feed.address
         phase, number = latest.round_id >> PHASE_BITS, latest.round_id & (1 << PHASE_BITS) - 1
         known = self._known.get(address, {})
+        asked_by, ahead = self._ahead
+        if asked_by is reads and address in ahead:
+            return _Plan(factor, answer, latest, ahead[address], (), follows=True)
         if self._just_read(address, reads.block.timestamp):
             return _Plan(factor, answer, latest, (), ())
         backs = rounds_back(answer, latest, reads.block.timestamp, {i: t for i, (t, _) in known.items()})
@@ -100,8 +122,12 @@ class HistoryBook:
     async def _collect(self, reads: Reads, plan: _Plan, answers: FeedAnswers) -> PriceSeries | None:
         now, phase = reads.block.timestamp, plan.latest.round_id >> PHASE_BITS
         address = plan.answer.feed.address
-        read_at, recent = self._recent[address] if self._just_read(address, now) else (now, self._known.get(address, {}))
-        rounds = dict(recent)
+        read_at, rounds = now, self._known.get(address, {})
+        if plan.follows:
+            rounds = self._recent[address][1]
+        elif self._just_read(address, now):
+            read_at, rounds = self._recent[address]
+        rounds = dict(rounds)
         rounds[plan.latest.round_id] = (plan.latest.updated_at, plan.latest.answer)
         for offset, group in ((0, plan.reads), ((phase - 1) << PHASE_BITS, plan.previous_phase)):
             for read in group:
@@ -156,6 +182,21 @@ def rounds_back(answer: FeedAnswer, latest: Round, now: int, known: Mapping[int,
             continue
         backs.append(_interpolated(anchors, target, answer.feed.heartbeat_seconds))
     return [back for back in backs if back > 0]
+
+
+def rounds_expected(known: Mapping[int, int], now: int) -> list[int]:
+    """Ids of rounds after the known ones, one a date of the grid, by the known rounds' density. What is not there yet answers nothing.
+
+    `known` maps round ids to times.
+    """
+    newest = max(known, default=0)
+    same = sorted((time, round_id) for round_id, time in known.items() if round_id >> PHASE_BITS == newest >> PHASE_BITS)
+    if len(same) < 2 or same[-1][0] <= same[0][0]:
+        return []
+    (first_time, first), (last_time, last) = same[0], same[-1]
+    targets = range((last_time // STEP + 1) * STEP, now, STEP)
+    expected = (last + (target - last_time) * (last - first) // (last_time - first_time) for target in targets)
+    return [round_id for round_id in dict.fromkeys(expected) if round_id > last]
 
 
 def _anchors(answer: FeedAnswer, latest: Round, known: Mapping[int, int]) -> list[tuple[int, int]]:

@@ -94,7 +94,9 @@ class PriceReader:
         """Register the reads of all feeds and of the sequencer; nothing is awaited, so that they travel with whatever else is asked."""
         uptime = self.feeds.sequencer
         sequencer = reads.call(uptime.address, LATEST_ROUND_DATA, gas=GAS, limit=LIMIT) if uptime is not None else None
-        return PendingFeeds(self, reads, tuple(self._ask(reads, feed) for feed in self.feeds.feeds), sequencer)
+        asked = tuple(self._ask(reads, feed) for feed in self.feeds.feeds)
+        self._history.ask_ahead(reads, {one.feed.address: one.latest for one in asked if one.feed.shape is FeedShape.AGGREGATOR})
+        return PendingFeeds(self, reads, asked, sequencer)
 
     async def read_feeds(self, reads: Reads) -> FeedAnswers:
         """`request` and its answers in one."""
@@ -103,8 +105,8 @@ class PriceReader:
     async def read_history(self, reads: Reads, factors: Iterable[str], answers: FeedAnswers) -> tuple[PriceSeries, ...]:
         """USD history of the factors that have a feed here, daily or denser for about 90 days where the feed reaches back so far.
 
-        One round. Rounds older than a day are remembered, so that later calls ask only for what is new. Factors without a feed, without
-        a value, or with fewer than two points are left out.
+        One round the first time; afterwards what is new has travelled with the feeds. Factors without a feed, without a value, or with
+        fewer than two points are left out.
         """
         return await self._history.read(reads, factors, answers)
 

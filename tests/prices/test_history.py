@@ -103,18 +103,23 @@ async def test_old_rounds_are_remembered() -> None:
     assert warm.timestamps[-1] == NOW + 24 * 3_600
 
 
-async def test_a_snapshot_soon_after_asks_for_no_history_again() -> None:
+async def test_later_snapshots_need_no_round_for_history() -> None:
     chain = Chain()
-    rounds = every(3_600, 120)
-    FeedContract([[], rounds]).place(chain, ETH_FEED.address)
+    contract = FeedContract([[], every(3_600, 120)])
+    contract.place(chain, ETH_FEED.address)
     prices = PriceReader(ETHEREUM, ChainFeeds(chain=ETHEREUM, feeds=(ETH_FEED,)))
     lengths = []
-    for later, asks in ((0, True), (1_800, False), (3_600 + 60, True)):
+    feed_alone = 10
+    for later, rounds_taken, calls in ((0, 2, feed_alone + MOST_READS), (1_800, 1, 1), (3_660, 1, 7), (5 * DAY, 1, 13)):
+        written = contract.phases[-1][-1][0]
+        contract.phases[-1].extend((time, 10**8) for time in range(written + 3_600, NOW + later, 3_600))
         reads = RoundReads(chain, block(NOW + later))
-        answers = await prices.read_feeds(reads)
         chain.calls = 0
-        (series,) = await prices.read_history(reads, ["ETH"], answers)
-        assert (chain.calls > 0) is asks
+        (series,) = await prices.read_history(reads, ["ETH"], await prices.read_feeds(reads))
+        assert reads.rounds == rounds_taken
+        assert chain.calls <= calls
+        # no day is missing, up to now
+        assert np.diff([*series.timestamps, NOW + later]).max() / DAY <= 1.05
         lengths.append(len(series.prices))
     assert lengths[1] == lengths[0]
 
