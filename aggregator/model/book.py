@@ -105,6 +105,10 @@ class Reserves:
         """price · threshold; what does not count as collateral weighs nothing even without a price."""
         return np.where(self.threshold == 0.0, 0.0, prices * self.threshold)
 
+    def seizable(self, prices: Floats) -> Floats:
+        """price of what liquidators can take: what does not count as collateral is not theirs."""
+        return np.where(self.threshold == 0.0, 0.0, prices)
+
 
 @dataclass(frozen=True, slots=True)
 class Legs:
