@@ -19,7 +19,10 @@ From the ground up:
 * ``market``, ``history``: what things are worth, and a seeded past
 * ``world``: ``World``, which every deployer, owner and scenario shares
 * ``deploy/``: one module a protocol, each with its record type and what users of it do
+* ``outlook``, ``life``, ``trading``, ``chronicle``: a month of the market, and how the feeds tell it afterwards
+* ``owners/``: who is put on the chains, as data
 * ``stages``, ``network``: the order of it all; building, keeping and starting
+* ``controls``: what one does to a running network
 
 The same seed gives the same chains down to the block hash: time starts at the first second of 2026 and goes on by what
 is mined, senders are fixed, and chance comes from ``random.Random(seed)`` alone.
