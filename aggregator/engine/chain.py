@@ -150,6 +150,7 @@ class _ChainSnapshot:
         self.prices = memory.prices(self.chain)
         self.series: dict[str, PriceSeries] = {}
         self.asked: set[str] = set()
+        self.held: set[str] = set()
         self.expected: set[str] = set()
 
     async def take(self) -> ChainReading:
@@ -167,6 +168,7 @@ class _ChainSnapshot:
             found=tuple(found),
             feeds=answers,
             history=tuple(self.series.values()),
+            gaps=self._gaps(),
             remarks=self._remarks(),
             rounds=1 + self.reads.rounds,
         )
@@ -192,7 +194,8 @@ class _ChainSnapshot:
             what = f"all positions{f' in {deployment.market}' if deployment.market else ''}"
             holdings = Holdings(gaps=(adapter.gap(scope, what, f"the adapter failed: {type(error).__name__}"),))
         # the histories of what was found travel with the second rounds of the other adapters
-        await self._want(factors(holdings), await feeds)
+        self.held |= (held := factors(holdings))
+        await self._want(held, await feeds)
         return Found(adapter.slug, holdings)
 
     async def _foresee(self, work: Sequence[asyncio.Future[Found]], feeds: asyncio.Future[FeedAnswers]) -> None:
@@ -213,6 +216,14 @@ class _ChainSnapshot:
         if new:
             for series in await self.prices.read_history(self.reads, sorted(new), answers):
                 self.series[series.factor] = series
+
+    def _gaps(self) -> tuple[Gap, ...]:
+        """Histories that were wanted and not told. They concern every protocol: what stands on them would look calmer than it may be."""
+        by_reason: dict[str, list[str]] = {}
+        for factor, why in sorted(self.prices.unread_history.items()):
+            if factor in self.held:
+                by_reason.setdefault(why, []).append(factor)
+        return tuple(Gap(self.chain, "*", f"price history of {', '.join(names)}", why) for why, names in by_reason.items())
 
     def _snapshot(self, block: Block) -> Snapshot:
         age = stale(block, self.client, self.clock()) if self.request.number is None else ""

@@ -22,7 +22,7 @@ from typing import TypeAlias
 import numpy as np
 
 from aggregator.model.identifiers import Address
-from aggregator.model.outcome import Value
+from aggregator.model.outcome import Reason, Unknown, Value
 from aggregator.model.price import PriceSeries
 from aggregator.prices.answers import FeedAnswer, FeedAnswers, Round
 from aggregator.prices.feeds import USD, FeedKind, FeedShape
@@ -71,6 +71,8 @@ class HistoryBook:
         """by feed: the time of the last reading, and all that it gave"""
         self._ahead: tuple[Reads | None, dict[Address, tuple[Read[RoundWords], ...]]] = (None, {})
         """what was asked beside the feeds themselves, and in which snapshot"""
+        self.unread: dict[str, str] = {}
+        """factors whose past no endpoint told when it was asked for last, and why"""
 
     def ask_ahead(self, reads: Reads, latest: Mapping[Address, Read[RoundWords]]) -> None:
         """Register what happened since the last reading of the feeds whose past is remembered; `latest` are their answers under way."""
@@ -127,7 +129,7 @@ class HistoryBook:
             rounds = self._recent[address][1]
         elif self._just_read(address, now):
             read_at, rounds = self._recent[address]
-        rounds = dict(rounds)
+        rounds, failure = dict(rounds), ""
         rounds[plan.latest.round_id] = (plan.latest.updated_at, plan.latest.answer)
         for offset, group in ((0, plan.reads), ((phase - 1) << PHASE_BITS, plan.previous_phase)):
             for read in group:
@@ -135,6 +137,12 @@ class HistoryBook:
                 if isinstance(outcome, Value):
                     round_id, answer, _, updated_at, _ = outcome.value
                     rounds[offset + round_id] = (updated_at, answer)
+                elif isinstance(outcome, Unknown) and outcome.reason is Reason.ENDPOINT:
+                    failure = failure or outcome.detail
+        if failure and not plan.follows:
+            self.unread[plan.factor] = failure
+            return None
+        self.unread.pop(plan.factor, None)
         usable = {i: (t, a) for i, (t, a) in rounds.items() if a > 0 and now - WINDOW <= t <= now}
         self._known[address] = {i: (t, a) for i, (t, a) in usable.items() if t <= now - SETTLED_AGE}
         self._recent[address] = (read_at, usable)

@@ -6,7 +6,7 @@ phase of the feed; a new phase (another aggregator behind the same address) is l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +109,11 @@ class PriceReader:
         fewer than two points are left out.
         """
         return await self._history.read(reads, factors, answers)
+
+    @property
+    def unread_history(self) -> Mapping[str, str]:
+        """Factors whose history no endpoint told when it was asked for last, and why. Without it a factor can seem calmer than it is."""
+        return self._history.unread
 
     def _ask(self, reads: Reads, feed: Feed) -> _Asked:
         if feed.shape is FeedShape.PRICE_DATA:
