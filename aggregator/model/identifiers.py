@@ -103,5 +103,5 @@ class AccountId:
 
     @property
     def shown(self) -> str:
-        """The same with the EIP-55 address, for people."""
-        return f"{self.chain}:{checksum(self.address)}"
+        """The same with the EIP-55 address where it is an EVM one, for people."""
+        return f"{self.chain}:{checksum(self.address) if _ADDRESS.match(self.address) else self.address}"

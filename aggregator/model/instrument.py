@@ -79,6 +79,16 @@ class Instrument:
 
 
 @dataclass(frozen=True, slots=True)
+class Greeks:
+    """Sensitivities of one unit of the underlying as the venue states them, in its own conventions: the adapter's page says which."""
+
+    delta: Decimal
+    gamma: Decimal
+    vega: Decimal
+    theta: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
     """A signed number of contracts. Money is in the settlement asset; None is not known, never zero."""
 
@@ -97,6 +107,8 @@ class Holding:
     """collateral set apart for this position where it is margined alone"""
     leverage: Decimal | None = None
     """the leverage chosen for it at the venue"""
+    greeks: Greeks | None = None
+    """of an option, where the venue states them"""
 
     def __post_init__(self) -> None:
         if not self.size.is_finite():

@@ -28,6 +28,10 @@ class Reason(StrEnum):
     """no endpoint of the chain gave a usable answer"""
     RANGE = "range"
     """the log range is more than the endpoints serve"""
+    NOT_FOUND = "not-found"
+    """a venue says that there is no such account"""
+    REFUSED = "refused"
+    """a venue understood the request and said no"""
 
 
 @dataclass(frozen=True, slots=True)
