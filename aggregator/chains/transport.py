@@ -1,4 +1,4 @@
-"""One HTTP POST: bytes out, bytes back, bounded in time and size, and every way in which it can fail named.
+"""One HTTP request: bytes out, bytes back, bounded in time and size, and every way in which it can fail named.
 
 The layers above it, each in its own file: `endpoint` (turns, batch limits, chain id), `client` (retry and failover),
 `network` (the session they share).
@@ -76,7 +76,7 @@ class Statistics:
 
 
 class Transport:
-    """POSTs to one URL over the process's session."""
+    """Sends to one URL over the process's session."""
 
     def __init__(self, url: EndpointUrl, session: Callable[[], aiohttp.ClientSession], policy: Policy, statistics: Statistics) -> None:
         self._url = url
@@ -96,20 +96,27 @@ class Transport:
         JSON-RPC reads may be repeated. Raises EndpointUnreachable (refused, not found, lost, timed out) and EndpointInvalid (not HTTP,
         cut short, too large). No message holds more of the URL than its host.
         """
+        return await self._twice("POST", body)
+
+    async def get(self) -> HttpAnswer:
+        """GET, in the same way."""
+        return await self._twice("GET", b"")
+
+    async def _twice(self, method: str, body: bytes) -> HttpAnswer:
         try:
-            return await self._post(body)
+            return await self._send(method, body)
         except ConnectionLost:
             self._statistics.retries += 1
-            return await self._post(body)
+            return await self._send(method, body)
 
-    async def _post(self, body: bytes) -> HttpAnswer:
+    async def _send(self, method: str, body: bytes) -> HttpAnswer:
         statistics = self._statistics
         statistics.requests += 1
         statistics.bytes_sent += len(body)
         statistics.largest_request_bytes = max(statistics.largest_request_bytes, len(body))
         try:
-            async with self._session().post(
-                self._url.reveal(), data=body, headers=_HEADERS, timeout=self._timeout, allow_redirects=False
+            async with self._session().request(
+                method, self._url.reveal(), data=body or None, headers=_HEADERS, timeout=self._timeout, allow_redirects=False
             ) as response:
                 answer = await self._read(response)
                 return HttpAnswer(response.status, answer, retry_after_seconds(response.headers.get("Retry-After")))

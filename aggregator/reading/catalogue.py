@@ -20,9 +20,8 @@ ENTRY_POINTS = "crossmargin.adapters"
 @lru_cache(maxsize=1)
 def adapters() -> tuple[Adapter, ...]:
     """All adapters, by slug. ConfigurationError for a bad manifest, a family nobody has, or a slug twice."""
-    folders = [folder for package in _packages() for folder in _folders(package)]
     manifests: dict[str, tuple[str, Path, Manifest]] = {}
-    for package, folder in folders:
+    for package, folder in folders("manifest.yaml"):
         manifest: Manifest = load_data(folder / "manifest.yaml", Manifest)
         if manifest.slug in manifests:
             raise ConfigurationError(folder / "manifest.yaml", None, "slug", f"{manifest.slug} is taken by {manifests[manifest.slug][1]}")
@@ -52,14 +51,19 @@ def _hold(holders: dict[Address, str], slug: str, role: str, token: Address | No
         raise ConfigurationError(f"{slug}/manifest.yaml", None, "holds", f"{token} is read by {holders[token]} already")
 
 
+def folders(name: str) -> list[tuple[str, Path]]:
+    """Package and path of every adapter folder that holds a file of this name."""
+    return [
+        (package, folder)
+        for package in _packages()
+        for folder in sorted(Path(str(resources.files(package))).iterdir())
+        if (folder / name).is_file()
+    ]
+
+
 def _packages() -> Iterable[str]:
     yield "adapters"
     yield from sorted(point.value for point in metadata.entry_points(group=ENTRY_POINTS))
-
-
-def _folders(package: str) -> list[tuple[str, Path]]:
-    root = Path(str(resources.files(package)))
-    return [(package, folder) for folder in sorted(root.iterdir()) if (folder / "manifest.yaml").is_file()]
 
 
 def _adapter(manifests: dict[str, tuple[str, Path, Manifest]], slug: str) -> Adapter:
