@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from aggregator.model.composition import Composition
 from aggregator.model.identifiers import Address, AssetId, ChainId
+from aggregator.model.instrument import VenueAccount
 from aggregator.model.position import MarginAccount, Position
 from aggregator.model.snapshot import Block, Gap, Remark
 from aggregator.model.token import Token
@@ -97,6 +98,8 @@ class Holdings:
     quotes: tuple[OracleQuote, ...] = ()
     claims: frozenset[AssetId] = frozenset()
     """receipt tokens whose value is counted here already, so that no other adapter counts them"""
+    venue_accounts: tuple[VenueAccount, ...] = ()
+    """margin accounts at a trading venue"""
 
 
 class Adapter(ABC):

@@ -70,3 +70,6 @@ Name = Annotated[str, BeforeValidator(_name)]
 """printable and not empty"""
 Note = Annotated[str, BeforeValidator(_note)]
 """printable, perhaps empty; null is empty"""
+
+DIGITS = 2 * MAXIMUM_DIGITS
+"""precision of decimal contexts in which products and sums of such numbers are exact"""
