@@ -225,7 +225,7 @@ class BuildProgress:
 
     def tell(self, stage: str, detail: str) -> None:
         """What `local_network` reports."""
-        self._line = f"local network: {stage} ({detail})"
+        self._line = f"local network: {stage} {detail}"
 
     def _show(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(PROGRESS_DELAY_SECONDS, self._show)

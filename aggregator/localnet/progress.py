@@ -21,13 +21,14 @@ def silent(stage: str, detail: str) -> None:
 
 @dataclass(slots=True)
 class Timings:
-    """Wall-clock seconds by stage, in the order the stages ended; each is also told to ``progress``."""
+    """Wall-clock seconds by stage, in the order the stages ended; beginning and end are also told to ``progress``."""
 
     progress: Progress = silent
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        self.progress(name, "…")
         started = time.perf_counter()
         try:
             yield

@@ -57,12 +57,12 @@ def test_the_key_of_a_world_knows_seed_and_stages() -> None:
 
 
 def test_timings_add_up_and_are_told() -> None:
-    told: list[str] = []
-    timings = Timings(lambda stage, detail: told.append(stage))
+    told: list[tuple[str, bool]] = []
+    timings = Timings(lambda stage, detail: told.append((stage, detail == "…")))
     for name in ("a", "b", "a"):
         with timings.stage(name):
             pass
-    assert told == ["a", "b", "a"]
+    assert told == [(name, beginning) for name in ("a", "b", "a") for beginning in (True, False)]
     assert list(timings.seconds) == ["a", "b"]
 
 
