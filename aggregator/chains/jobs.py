@@ -18,7 +18,7 @@ from aggregator.chains.plain import components, hex_bytes, plain_call, resolve_p
 from aggregator.chains.rpc import RpcAnswer, RpcCall
 from aggregator.chains.work import Job, Place, Settled
 from aggregator.model.errors import EndpointInvalid, EndpointRefused
-from aggregator.model.identifiers import evm_reference
+from aggregator.model.identifiers import Address, evm_reference
 from aggregator.model.outcome import Absent, Reason, Unknown, Value
 from aggregator.reading.reads import BalanceRequest, Read, StorageRequest, resolve_missing
 
@@ -145,17 +145,21 @@ class MulticallJob(Job):
             if len(results) != len(self.reads):
                 raise ValueError("another number of results")
         except (DecodingError, ValueError, OverflowError):
-            if place.abilities.multicall is None and not isinstance(answer, EndpointRefused):
+            if place.abilities.multicall is None and (not isinstance(answer, EndpointRefused) or len(self.reads) == 1):
                 place.abilities.multicall = False
             return Settled(jobs=[SingleJob(read) for read in self.reads] if place.abilities.multicall is False else self.halves())
         place.abilities.multicall = True
-        jobs: list[Job] = []
+        alone: list[Job] = []
+        silent: dict[Address, list[Read[Any]]] = {}
         for read, (success, data) in zip(self.reads, results, strict=True):
-            if success and not data:
-                jobs.append(CodeJob(read))
-            else:
+            if data:
                 resolve_plain(read, data, success)
-        return Settled(jobs=jobs)
+            elif success:
+                silent.setdefault(plain_call(read)[0], []).append(read)
+            else:
+                # refused without a word, or out of the gas that another contract of this chunk used up
+                alone.append(SingleJob(read))
+        return Settled(jobs=[*alone, *(CodeJob(reads) for reads in silent.values())])
 
     def halves(self) -> list[Job]:
         if len(self.reads) == 1:
@@ -209,7 +213,7 @@ class SingleJob(Job):
             return Settled()
         payload = hex_bytes(answer)
         if not payload:
-            return Settled(jobs=[CodeJob(read)])
+            return Settled(jobs=[CodeJob([read])])
         resolve_plain(read, payload, True)
         return Settled()
 
@@ -217,8 +221,9 @@ class SingleJob(Job):
 class CodeJob(Job):
     """Is there anything at the address that answered with nothing?"""
 
-    def __init__(self, read: Read[Any]) -> None:
-        self.reads = [read]
+    def __init__(self, reads: list[Read[Any]]) -> None:
+        """`reads` are all of one address."""
+        self.reads = reads
 
     def call(self, place: Place) -> RpcCall:
         return RpcCall("eth_getCode", (plain_call(self.reads[0])[0], place.block_parameter))
@@ -228,5 +233,6 @@ class CodeJob(Job):
             if isinstance(answer, EndpointRefused):
                 self.fail(answer.reason)
             else:
-                self.reads[0].resolve(Value(b"") if hex_bytes(answer) else Absent(Reason.NO_CODE))
+                for read in self.reads:
+                    read.resolve(Value(b"") if hex_bytes(answer) else Absent(Reason.NO_CODE))
         return Settled()

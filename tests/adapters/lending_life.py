@@ -11,9 +11,9 @@ from typing import cast
 
 from aggregator.chains.configuration import load_chains
 from aggregator.chains.heads import pin_block
-from aggregator.chains.work import Abilities
 from aggregator.chains.network import Network
 from aggregator.chains.pinned import PinnedReads
+from aggregator.chains.work import Abilities
 from aggregator.localnet.deploy import lending
 from aggregator.localnet.deploy.lending import LendingMarket
 from aggregator.localnet.node import LocalChainError

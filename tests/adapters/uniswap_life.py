@@ -12,9 +12,9 @@ from typing import cast
 
 from aggregator.chains.configuration import load_chains
 from aggregator.chains.heads import pin_block
-from aggregator.chains.work import Abilities
 from aggregator.chains.network import Network
 from aggregator.chains.pinned import PinnedReads
+from aggregator.chains.work import Abilities
 from aggregator.localnet import abi
 from aggregator.localnet.deploy import uniswap_math as maths
 from aggregator.localnet.deploy import uniswap_v2, uniswap_v3, uniswap_v4

@@ -27,7 +27,7 @@ NOBODY = Address("0x" + "a7" * 20)
 CODE = {
     ANSWERS_42: "602a60005260206000f3",
     # returns its calldata without the selector
-    ECHO: "60043603806004600037" "6000f3",
+    ECHO: "600436038060046000376000f3",
     ENDLESS: "5b600056",
     TEN_MEGABYTES: "629896806000f3",
     REFUSES: "63deadbeef60e01b60005260046000fd",

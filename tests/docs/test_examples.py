@@ -27,7 +27,9 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def commands(page: Path) -> list[str]:
     lines = [line for body in blocks(page, "console") for line in body.splitlines()]
-    return [line.removeprefix("$ ").split("  #")[0].strip() for line in lines if line.startswith("$ crossmargin") and not _LEFT_OUT.search(line)]
+    return [
+        line.removeprefix("$ ").split("  #")[0].strip() for line in lines if line.startswith("$ crossmargin") and not _LEFT_OUT.search(line)
+    ]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if ">>> " in page.read_text(encoding="utf-8")], ids=lambda page: page.stem)
@@ -55,6 +57,19 @@ async def test_commands_run_as_they_stand(page: Path, command: str, deployed: Wo
     output, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     assert output.strip()
+
+
+@pytest.mark.localnet
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+async def test_examples_run(example: Path, deployed: World) -> None:
+    owner = max(deployed.owners, key=lambda one: len(one.chains)).address
+    endpoints = [f"{number}={chain.url}" for number, chain in deployed.chains.items()]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(example), owner, *endpoints, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert b"margin ratio" in output
 
 
 def test_every_link_inside_the_documentation_leads_somewhere() -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from aggregator.model.instrument import Holding
 from aggregator.risk.margin.derive import Scenario, VolatilityShock
-from aggregator.risk.margin.derive_parameters import PMRM_MAINNET
 from aggregator.risk.margin.derive_pmrm import MODEL, PmrmParameters
-from aggregator.risk.margin.interface import Inapplicable, Kind, MarginBook, MissingInput
+from aggregator.risk.margin.interface import Kind, MarginBook
 from aggregator.risk.margin.market import SECONDS_PER_DAY, Forward, Market, Quote
 from tests.risk.margin.derive_cases import PMRM_ENVIRONMENTS, Environment, truncates_to
 from tests.risk.margin.derive_cases import scene as portfolio_scene
-from tests.risk.margin.kit import book, case_names, market_of, option, perpetual, scaled, spot, vectors, wad
+from tests.risk.margin.kit import case_names, option, perpetual, spot, vectors, wad
 
 UP, DOWN, NONE = VolatilityShock.UP, VolatilityShock.DOWN, VolatilityShock.NONE
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,10 @@ import pytest
 
 from aggregator.model.instrument import Holding
 from aggregator.risk.margin.derive import Scenario, VolatilityShock
-from aggregator.risk.margin.derive_parameters import PMRM2_MAINNET, PMRM2_MAINNET_AS_SCRIPTED
 from aggregator.risk.margin.derive_pmrm2 import MODEL, CollateralTerms, Pmrm2Parameters
-from aggregator.risk.margin.interface import Inapplicable, Kind, MarginBook
+from aggregator.risk.margin.interface import Kind, MarginBook
 from aggregator.risk.margin.market import SECONDS_PER_DAY, Forward, Market, Quote
-from tests.risk.margin.kit import book, case_names, decimal, market_of, option, perpetual, scaled, spot, vectors
+from tests.risk.margin.kit import case_names, decimal, option, perpetual, spot, vectors
 
 SHOCKS = {
     "Up": VolatilityShock.UP,
@@ -113,7 +111,7 @@ def scene(scenario: dict[str, Any]) -> tuple[MarginBook, Market]:
 @pytest.mark.parametrize("name", case_names("derive_pmrm2"))
 def test_the_contracts_own_portfolios(name: str) -> None:
     """Margins, values and every scenario's profit or loss within 1e-8 of the expected figure, the tolerance of the contracts' test."""
-    case = next((one for one in vectors("derive_pmrm2")["cases"] if one["id"] == name))
+    case = next(one for one in vectors("derive_pmrm2")["cases"] if one["id"] == name)
     given, expected = case["Scenario"], case["Result"]
     made, market = scene(given)
     parameters = parameters_of(case["Parameters"], given["Collaterals"])

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-import numpy as np
 import pytest
 
 from aggregator.model.instrument import Holding, Instrument, InstrumentKind
-from aggregator.risk.margin.interface import Inapplicable, Kind, MarginBook
+from aggregator.risk.margin.interface import Kind, MarginBook
 from aggregator.risk.margin.market import Market, Quote
-from aggregator.risk.margin.okx import MODEL, PUBLISHED, UnitTerms, tiered, unit
+from aggregator.risk.margin.okx import MODEL, PUBLISHED, UnitTerms, unit
 from aggregator.risk.margin.quotes import quotes
-from tests.risk.margin.kit import book, decimal, market_of, option, perpetual, vectors
+from tests.risk.margin.kit import book, decimal, market_of, perpetual, vectors
 
 
 @pytest.mark.data

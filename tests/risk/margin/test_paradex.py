@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from aggregator.risk.margin.interface import Inapplicable, Kind
-from aggregator.risk.margin.paradex import MODEL, PUBLISHED, ScanScenario, minimum_delta
-from tests.risk.margin.kit import book, case_names, market_of, option, perpetual, spot, vectors
+from aggregator.risk.margin.paradex import PUBLISHED, minimum_delta
+from tests.risk.margin.kit import case_names, vectors
 
 
 @pytest.mark.data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +12,7 @@ from aggregator.model.instrument import Holding, Instrument, InstrumentKind
 from aggregator.risk.margin.interface import Kind, MarginBook
 from aggregator.risk.margin.market import SECONDS_PER_YEAR, Forward, Market, Quote
 from aggregator.risk.margin.quotes import quotes
-from aggregator.risk.margin.risk_matrix import MODEL, PUBLISHED, BucketTerms, RiskMatrixParameters, evaluate, risk_vectors
+from aggregator.risk.margin.risk_matrix import MODEL, BucketTerms, RiskMatrixParameters, evaluate
 from tests.risk.margin.kit import case_names, decimal, vectors
 
 
