@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -15,6 +15,7 @@ from aggregator.model.instrument import VenueAccount
 from aggregator.model.outcome import Absent, Outcome, Reason, Unknown, Value
 from aggregator.reading.adapter import Holdings, Memory
 from aggregator.reading.venue import Json, VenueAdapter, VenueOwner, VenueReads, VenueRequest, VenueScope
+from aggregator.reading.venue_answers import DIGITS
 
 VenueScript: TypeAlias = Callable[[VenueRequest], Outcome[bytes]]
 """what a venue answers: the body"""
@@ -69,7 +70,7 @@ class Cassette:
         return Value(orjson.dumps(body)) if status < 300 else Unknown(Reason.REFUSED, f"HTTP {status}")
 
 
-def answering(answers: Mapping[tuple[str, str], Json] | Callable[[VenueRequest], Json]) -> VenueScript:
+def answering(answers: Mapping[tuple[str, str], Any] | Callable[[VenueRequest], Any]) -> VenueScript:
     """A script of JSON by method and path, or by request; anything else is unknown. None answers `null`."""
 
     def script(request: VenueRequest) -> Outcome[bytes]:
@@ -122,12 +123,13 @@ def broken_venue_laws(holdings: Holdings) -> list[str]:
 
 def equity_of(account: VenueAccount) -> Decimal | None:
     """Σ balances at the venue's prices, options at their marks, unrealised profit of the rest; None where a part is not known."""
-    total = Decimal(0)
-    for amount, price in [
-        *((balance.amount, balance.price_usd) for balance in account.balances),
-        *((one.units, one.mark_price) if one.instrument.kind.is_option else (Decimal(1), one.unrealised) for one in account.holdings),
-    ]:
-        if price is None:
-            return None
-        total += amount * price
-    return total
+    with localcontext(prec=DIGITS):
+        total = Decimal(0)
+        for amount, price in [
+            *((balance.amount, balance.price_usd) for balance in account.balances),
+            *((one.units, one.mark_price) if one.instrument.kind.is_option else (Decimal(1), one.unrealised) for one in account.holdings),
+        ]:
+            if price is None:
+                return None
+            total += amount * price
+        return total

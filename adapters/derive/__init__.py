@@ -1,0 +1,1 @@
+"""Derive: options, perpetuals and collateral in subaccounts, read through its public API."""
