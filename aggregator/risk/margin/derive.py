@@ -152,20 +152,17 @@ def refuse(model: str, reason: str | None) -> None:
         raise Inapplicable(f"{model} does not apply: {reason}")
 
 
-def labelled(book: MarginBook, accounts: Accounts, names: Sequence[str], pnl: Array) -> ScenarioTable:
-    """One table of all accounts; names carry the underlying where there are several. Cash alone loses nothing in any scenario."""
-    if accounts.groups.count <= 1:
-        return ScenarioTable(tuple(names), pnl.sum(axis=0))
-    labels = [book.underlyings[book.columns.underlying[row]] for row in accounts.groups.first]
-    return ScenarioTable(tuple(f"{label}: {name}" for label in labels for name in names), pnl.reshape(-1).copy())
+def narrate(
+    book: MarginBook, accounts: Accounts, names: Sequence[str], pnl: Array, basis: Array, worst: IntArray
+) -> tuple[ScenarioTable, str | None]:
+    """The scenario table and what sets the requirement: a scenario, or `basis`. Accounts that nothing moves are left out.
 
-
-def worst_name(book: MarginBook, accounts: Accounts, names: Sequence[str], worst: IntArray, moves: BoolArray) -> str | None:
-    """The scenario that sets the requirement, one for each account with risk; `basis` where the basis contingency does."""
-    several = accounts.groups.count > 1
-    found = []
-    for number, row in enumerate(accounts.groups.first):
-        if moves[number]:
-            name = names[worst[number]] if worst[number] < len(names) else "basis"
-            found.append(f"{book.underlyings[book.columns.underlying[row]]}: {name}" if several else name)
-    return "; ".join(found) or None
+    Where several accounts are moved, names carry the underlying. Cash alone loses nothing in any scenario.
+    """
+    moved = np.flatnonzero(np.abs(pnl).max(axis=1, initial=0.0) + np.abs(basis) > 0)
+    if not len(moved):
+        return ScenarioTable(tuple(names), np.zeros(len(names))), None
+    labels = [f"{book.underlyings[book.columns.underlying[accounts.groups.first[number]]]}: " if len(moved) > 1 else "" for number in moved]
+    table = ScenarioTable(tuple(label + name for label in labels for name in names), pnl[moved].reshape(-1))
+    driving = [names[worst[number]] if worst[number] < len(names) else "basis" for number in moved]
+    return table, "; ".join(label + name for label, name in zip(labels, driving, strict=True))

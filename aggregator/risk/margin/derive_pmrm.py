@@ -24,22 +24,22 @@ from aggregator.risk.margin.derive import (
     VolatilityShock,
     base_rows,
     by_scenario,
-    labelled,
+    narrate,
     refusal,
     refuse,
     volatility_shocks,
-    worst_name,
 )
 from aggregator.risk.margin.interface import (
     Attribution,
     AttributionMethod,
+    Inapplicable,
     Inputs,
     IntArray,
     Kind,
     MarginBook,
     Requirement,
 )
-from aggregator.risk.margin.market import Array, BoolArray, Market
+from aggregator.risk.margin.market import Array, Market
 from aggregator.risk.margin.quotes import Quotes, quotes, total, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, price
 
@@ -72,6 +72,8 @@ class PmrmParameters:
     source: str
     confirmed: bool
     """whether these are known to be in force, not only read in a script"""
+    underlyings: frozenset[str] = frozenset({"BTC", "ETH"})
+    """there is a manager for each of these"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +104,11 @@ class Evaluation:
 def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: PmrmParameters, apart: bool) -> Evaluation:
     """Everything that both margins are made of. Accounts are the underlyings, or the holdings themselves with `apart`."""
     columns, p = book.columns, parameters
-    accounts = Accounts.of(book, apart, base_rows(book))
+    unmanaged = {one.instrument.underlying for one in book.holdings if one.instrument.kind.is_derivative} - p.underlyings
+    if unmanaged:
+        raise Inapplicable(f"no portfolio margin manager takes {', '.join(sorted(unmanaged))}")
+    managed = np.array([name in p.underlyings for name in book.underlyings], np.bool_)
+    accounts = Accounts.of(book, apart, base_rows(book) & managed[columns.underlying])
     groups, o = accounts.groups, accounts.options
     units, spot, count = columns.units, quoted.spot, len(p.scenarios)
     moves = np.array([one.spot for one in p.scenarios])
@@ -204,6 +210,7 @@ class DerivePmrm:
         amount = float(parts.sum())
         value = total(found.value)
         names = tuple(one.name for one in parameters.scenarios)
+        table, worst = narrate(book, found.accounts, names, found.pnl, found.basis, found.worst)
         return Requirement(
             model=self.id,
             version=self.version,
@@ -218,8 +225,8 @@ class DerivePmrm:
                 "confidence": float(found.confidence_parts.sum()) if initial else 0.0,
                 "not-accepted": float(found.foreign_parts.sum()),
             },
-            scenarios=labelled(book, found.accounts, names, found.pnl),
-            worst_scenario=worst_name(book, found.accounts, names, found.worst, _moving(found)),
+            scenarios=table,
+            worst_scenario=worst,
             attribution=Attribution(AttributionMethod.EULER, parts),
             inputs=Inputs(book, market, parameters),
             verified=parameters.confirmed,
@@ -230,11 +237,6 @@ class DerivePmrm:
         refuse(self.id, self.refusal(book, market))
         found = evaluate(book, quotes(book, market), market, parameters, apart=True)
         return found.amounts(self.factor(market, parameters, kind), kind is Kind.INITIAL)
-
-
-def _moving(found: Evaluation) -> BoolArray:
-    """Accounts that any scenario moves at all."""
-    return np.asarray(np.abs(found.pnl).max(axis=1, initial=0.0) + np.abs(found.basis) > 0, dtype=np.bool_)
 
 
 def _notes(parameters: PmrmParameters, foreign: bool) -> tuple[str, ...]:

@@ -25,14 +25,13 @@ from aggregator.risk.margin.derive import (
     VolatilityShock,
     base_rows,
     by_scenario,
-    labelled,
+    narrate,
     refusal,
     refuse,
     volatility_shocks,
-    worst_name,
 )
 from aggregator.risk.margin.interface import Attribution, AttributionMethod, Inputs, IntArray, Kind, MarginBook, Requirement
-from aggregator.risk.margin.market import Array, BoolArray, Market
+from aggregator.risk.margin.market import Array, Market
 from aggregator.risk.margin.quotes import Quotes, quotes, total, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, price
 
@@ -267,6 +266,7 @@ class DerivePmrm2:
         parts = found.amounts(factor, initial)
         value = total(found.value)
         names = tuple(one.name for one in parameters.scenarios)
+        table, worst = narrate(book, found.accounts, names, found.pnl, found.basis, found.worst)
         return Requirement(
             model=self.id,
             version=self.version,
@@ -281,8 +281,8 @@ class DerivePmrm2:
                 "initial-contingency": float(found.initial_parts.sum()) if initial else 0.0,
                 "not-accepted": float(found.foreign_parts.sum()),
             },
-            scenarios=labelled(book, found.accounts, names, found.pnl),
-            worst_scenario=worst_name(book, found.accounts, names, found.worst, _moving(found)),
+            scenarios=table,
+            worst_scenario=worst,
             attribution=Attribution(AttributionMethod.EULER, parts),
             inputs=Inputs(book, market, parameters),
             verified=parameters.confirmed and not found.incoherent,
@@ -293,10 +293,6 @@ class DerivePmrm2:
         refuse(self.id, self.refusal(book, market))
         found = evaluate(book, quotes(book, market), market, parameters, apart=True)
         return found.amounts(self.factor(market, parameters, kind), kind is Kind.INITIAL)
-
-
-def _moving(found: Evaluation) -> BoolArray:
-    return np.asarray(np.abs(found.pnl).max(axis=1, initial=0.0) + np.abs(found.basis) > 0, dtype=np.bool_)
 
 
 def _notes(parameters: Pmrm2Parameters, found: Evaluation) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ class GreeksNetting:
             for name, values in (("delta", own.delta), ("gamma", own.gamma), ("vega", own.vega))
             for number, underlying in enumerate(book.underlyings)
         }
-        driven = [number for number in range(found.groups.count) if found.pnl[number, found.worst[number]] < 0]
+        driven = [number for number in range(found.groups.count) if found.pnl[number, found.worst[number]] < -1e-6]
         return Requirement(
             model=self.id,
             version=self.version,

@@ -123,7 +123,8 @@ def unit(book: MarginBook, quoted: Quotes, market: Market, parameters: OkxParame
     rate = np.maximum(terms.least_basis, terms.annual_basis * years)
     derivative = np.where(columns.spot, 0.0, delta)
     basis = derivative * np.sign(expiries.sum(derivative))[expiries.index] * rate
-    raw_parts = np.abs(derivative) * terms.minimum_rate
+    instruments = Groups.of(_instruments(book))
+    raw_parts = derivative * np.sign(instruments.sum(derivative))[instruments.index] * terms.minimum_rate
     mr1, mr2, mr6 = max(-float(grid.min()), 0.0), max(-float(decay.sum()), 0.0), max(-float(far.sum(axis=0).min()), 0.0) * p.extreme_share
     charges = UnitCharges(mr1, mr2, 0.0, float(basis.sum()), 0.0, mr6, tiered(float(raw_parts.sum()), p.tiers), _depeg(book, delta, p))
     largest = max(mr1, mr2, mr6)
@@ -142,6 +143,13 @@ def unit(book: MarginBook, quoted: Quotes, market: Market, parameters: OkxParame
         if charges.mr9 > 0:
             parts = parts + scaled(np.abs(derivative), charges.mr9, len(book))
     return Unit(name, charges, moves, grid, parts)
+
+
+def _instruments(book: MarginBook) -> IntArray:
+    """(n,) number of each holding's contract, whatever the venue calls it: a long and a short of one contract are one position."""
+    keys = [(one.instrument.kind, one.instrument.expiry, one.instrument.strike, one.instrument.settlement) for one in book.holdings]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys], dtype=np.int64)
 
 
 def tiered(raw: float, tiers: tuple[tuple[float, float], ...]) -> float:
