@@ -122,14 +122,13 @@ def broken_venue_laws(holdings: Holdings) -> list[str]:
 
 
 def equity_of(account: VenueAccount) -> Decimal | None:
-    """Σ balances at the venue's prices, options at their marks, unrealised profit of the rest; None where a part is not known."""
+    """Σ balances at the venue's prices, options at their marks, unrealised profit of the rest in USD; None where a part is not known."""
+    prices = {balance.symbol: balance.price_usd for balance in account.balances} | {"USDC": Decimal(1)}
+    parts = [(balance.amount, balance.price_usd) for balance in account.balances]
+    for one in account.holdings:
+        if one.instrument.kind.is_option:
+            parts.append((one.units, one.mark_price))
+        else:
+            parts.append((one.unrealised or Decimal(0), None if one.unrealised is None else prices.get(one.instrument.settlement)))
     with localcontext(prec=DIGITS):
-        total = Decimal(0)
-        for amount, price in [
-            *((balance.amount, balance.price_usd) for balance in account.balances),
-            *((one.units, one.mark_price) if one.instrument.kind.is_option else (Decimal(1), one.unrealised) for one in account.holdings),
-        ]:
-            if price is None:
-                return None
-            total += amount * price
-        return total
+        return None if any(price is None for _, price in parts) else sum((amount * (price or 0) for amount, price in parts), Decimal(0))
