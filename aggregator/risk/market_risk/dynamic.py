@@ -1,0 +1,114 @@
+"""The dynamic market haircut: the 99 % quantile of the worst loss until a liquidation is done, calm before and quick in a collapse.
+
+    σ        = σ_now^p · (σ_usual^(1−w) · 5 %^w)^(1−p)    w: how far the asset belongs to the volatile class
+    q        = κ·σ·T^0.55 · path · exp(0.25·w·fall + 0.2·misses + offset)
+    ordinary = max(1 − e^(−q), 4.2 %)                     pegs break and do not diffuse: nothing stands below a break
+    haircut  = max(min(ordinary, lowest of the last five days + 8 points), collapse floor)
+
+`fall` is minus the market's direction, `misses` the excitement, `offset` the recalibration, each in its own module. Volatility is drawn
+in logs towards the class (p = 0.4 for volatile assets, 0.7 for calm ones) because a quantile so far out follows an asset's present
+volatility only part of the way: calm days are followed by worse falls than they promise, wild ones by milder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aggregator.risk.market_risk.collapse import CollapseFloor, week_falls
+from aggregator.risk.market_risk.market_direction import MarketDirection
+from aggregator.risk.market_risk.panel import Panel, path_losses, returns
+from aggregator.risk.market_risk.recalibration import Excitement, Offset
+from aggregator.risk.market_risk.robust_volatility import RobustVolatility
+from aggregator.risk.shapes import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Every constant of the model; chosen on the training part of docs/methods/dynamic-haircut.md."""
+
+    miss_rate: float = 0.01
+    decay: float = 0.97
+    """of the present volatility, a day"""
+    present: float = 0.4
+    """how far, in logs, the quantile of volatile assets follows the present volatility"""
+    present_calm: float = 0.7
+    """the same for calm ones"""
+    class_volatility: float = 0.05
+    """usual daily volatility of volatile assets"""
+    calm_volatility: float = 0.01
+    """assets below it are no part of the volatile class, those above twice it are wholly"""
+    scale: float = 2.6
+    """κ: quantile of the standardised loss"""
+    path_scale: float = 0.2
+    """how much further the worst hour of the window lies than its end"""
+    horizon_power: float = 0.55
+    market: float = 0.25
+    market_half_life: float = 2.0
+    market_lowest: float = -1.5
+    market_highest: float = 0.25
+    excitement: float = 0.2
+    excitement_keep: float = 0.8
+    recalibration: float = 0.03
+    recalibration_shared: float = 0.5
+    least: float = 0.042
+    """no haircut is below it: a third and a little more of the worst break on record of a redeemable dollar, 12.2 %"""
+    rise: float = 0.08
+    """most that the haircut may rise above its lowest of the last `rise_days` days, collapses apart"""
+    rise_days: int = 5
+    first_forecast: int = 20
+    settled: int = 60
+    """returns before an asset's misses count"""
+
+
+DEFAULT = Parameters()
+
+
+def volatile_share(usual: Array, calm: float) -> Array:
+    """0 below the calm volatility, 1 above twice it, by logs between; NaN stays."""
+    return np.asarray(np.clip(np.log2(usual / calm), 0.0, 1.0))
+
+
+def forecast(panel: Panel, horizon: int, parameters: Parameters = DEFAULT) -> Array:
+    """T×A haircuts in 0…1 posted at the end of each day for the `horizon` days after it; NaN without a close or with too short a history.
+
+    Row t depends on rows 0…t of the panel only.
+    """
+    p = parameters
+    count, assets = panel.shape
+    result = np.full((count, assets), np.nan)
+    daily, falls = returns(panel.close), week_falls(panel)
+    covered, next_day = path_losses(panel, horizon), path_losses(panel, 1)
+    volatility = RobustVolatility(assets, p.decay)
+    market = MarketDirection(p.market_half_life, p.market_lowest, p.market_highest)
+    offset = Offset(assets, p.miss_rate, p.recalibration / horizon, p.recalibration_shared)
+    excitement = Excitement(assets, p.excitement_keep)
+    collapse = CollapseFloor(assets)
+    posted: list[Array] = []
+    finer: Array = np.zeros(assets)
+    for day in range(count):
+        market.update(daily[day], volatility.usual, volatility.count)
+        volatility.update(daily[day])
+        if day >= 1:
+            excitement.update(result[day - 1], next_day[day - 1])
+        if day >= horizon:
+            offset.update(result[day - horizon], covered[day - horizon], volatility.count >= p.settled)
+        finer = np.where(np.isfinite(panel.close[day]), 0.97 * finer + 0.03 * panel.finer[day], finer)
+        usual, now = volatility.usual, volatility.now
+        share = volatile_share(usual, p.calm_volatility)
+        anchor = usual ** (1.0 - share) * p.class_volatility**share
+        present = share * p.present + (1.0 - share) * p.present_calm
+        sigma = now**present * anchor ** (1.0 - present)
+        tilt = -p.market * share * market.value + p.excitement * excitement.value + offset.value
+        quantile = p.scale * sigma * horizon**p.horizon_power * (1.0 + p.path_scale * finer) * np.exp(tilt)
+        ordinary = np.maximum(1.0 - np.exp(-quantile), p.least)
+        if posted:
+            lowest = np.fmin.reduce(posted[-p.rise_days :])
+            ordinary = np.fmin(ordinary, lowest + p.rise)
+        collapse.update(falls[day], usual, share)
+        haircut = np.maximum(ordinary, collapse.value)
+        ready = np.isfinite(panel.close[day]) & (volatility.count >= p.first_forecast)
+        result[day] = np.where(ready, haircut, np.nan)
+        posted.append(result[day])
+    return result
