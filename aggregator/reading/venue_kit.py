@@ -30,11 +30,19 @@ class ScriptedVenue(VenueReads):
         super().__init__()
         self.requests: list[VenueRequest] = []
         """in the order in which they were sent"""
+        self.unwaited = 0
+        """how many of them were sent before any answer came"""
         self._script = script
+        self._answered = False
 
     def submit(self, request: VenueRequest) -> None:
         self.requests.append(request)
-        asyncio.get_running_loop().call_soon(lambda: self.settle(request, self._script(request)))
+        self.unwaited += not self._answered
+        asyncio.get_running_loop().call_soon(self._answer, request)
+
+    def _answer(self, request: VenueRequest) -> None:
+        self._answered = True
+        self.settle(request, self._script(request))
 
     @property
     def weight(self) -> int:
