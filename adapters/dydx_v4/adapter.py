@@ -48,14 +48,14 @@ class DydxV4(VenueAdapter):
         height = await scope.reads.get("/height", Height)
         markets = await markets_read
         as_of_ms, remarks = _as_of(height, scope.now_ms)
-        found: list[VenueAccount] = []
+        found: dict[str, VenueAccount] = {}
         gaps: list[Gap] = []
         for owner, read in asked:
             match await read:
                 case Value(answer):
                     for subaccount in answer.subaccounts:
                         account = _Account(subaccount, owner, markets.value.markets if isinstance(markets, Value) else {}, as_of_ms)
-                        found.extend(account.made())
+                        found.update({one.account: one for one in account.made()})
                         remarks.extend(account.remarks)
                         if account.unpriced:
                             reason = "the market is not among the indexer's" if isinstance(markets, Value) else why(markets)
@@ -65,7 +65,7 @@ class DydxV4(VenueAdapter):
                     pass  # the indexer has never seen this address
                 case Unknown() as unknown:
                     gaps.append(self.gap(f"subaccounts of {owner.name}", str(unknown)))
-        return Holdings(venue_accounts=tuple(found), gaps=tuple(gaps), remarks=tuple(remarks))
+        return Holdings(venue_accounts=tuple(found.values()), gaps=tuple(gaps), remarks=tuple(remarks))
 
 
 VENUE = DydxV4

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adapters.hyperliquid.maths import liquidation_price
 from aggregator.model.instrument import MarginMode, VenueAccount
 from aggregator.reading.adapter import Holdings, Memory
 from aggregator.reading.venue_kit import ScriptedVenue, broken_venue_laws, equity_of, read_venue, silent
@@ -205,6 +206,13 @@ def reproduced(account: VenueAccount, raw: dict[str, Any]) -> None:
         assert holding.liquidation_price == (None if stated["liquidationPx"] is None else D(stated["liquidationPx"]))
         assert holding.mark_price is not None
         assert abs(holding.size) * holding.mark_price == pytest.approx(D(stated["positionValue"]), rel=D("1e-25"))
+        if stated["liquidationPx"] is not None and "maxLeverage" in stated:
+            maintenance = D(stated["positionValue"]) / (2 * int(stated["maxLeverage"]))
+            left = D(stated["marginUsed"]) - maintenance
+            if cross:
+                left = D(raw["crossMarginSummary"]["accountValue"]) - D(raw["crossMaintenanceMarginUsed"])
+            again = liquidation_price(holding.size, holding.mark_price, left, int(stated["maxLeverage"]))
+            assert again == pytest.approx(D(stated["liquidationPx"]), rel=D("1e-9"))
         if not cross:
             assert account.figures.equity == equity_of(account) == D(stated["marginUsed"])
     if cross:
