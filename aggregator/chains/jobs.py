@@ -20,13 +20,16 @@ from aggregator.chains.work import Job, Place, Settled
 from aggregator.model.errors import EndpointInvalid, EndpointRefused
 from aggregator.model.identifiers import Address, evm_reference
 from aggregator.model.outcome import Absent, Reason, Unknown, Value
-from aggregator.reading.reads import BalanceRequest, Read, StorageRequest, resolve_missing
+from aggregator.reading.reads import BalanceRequest, CallRequest, Read, StorageRequest, resolve_missing
 
 OUTPUT_LIMIT_BYTES = 400_000
 """answer of one lens call; more goes into the next round"""
 
 _REVERT = re.compile(r"revert", re.IGNORECASE)
-_GAS = re.compile(r"out of gas|gas required exceeds|intrinsic gas|gas limit", re.IGNORECASE)
+_GAS = re.compile(r"out ?of ?gas|oog\b|gas required exceeds|intrinsic gas|gas limit", re.IGNORECASE)
+_INTRINSIC_GAS = 21_000
+_BYTE_GAS = 40
+"""of a transaction's data, at the dearest that any fork has made it"""
 
 
 class LensJob(Job):
@@ -189,7 +192,9 @@ class SingleJob(Job):
         target, data = plain_call(self.reads[0])
         if isinstance(request, BalanceRequest):
             return RpcCall("eth_getBalance", (target, place.block_parameter))
-        return RpcCall("eth_call", ({"to": target, "data": "0x" + data.hex()}, place.block_parameter))
+        assert isinstance(request, CallRequest)
+        gas = min(place.gas_cap, request.gas + _INTRINSIC_GAS + _BYTE_GAS * len(data))
+        return RpcCall("eth_call", ({"to": target, "data": "0x" + data.hex(), "gas": hex(gas)}, place.block_parameter))
 
     def settle(self, answer: RpcAnswer, place: Place) -> Settled:
         (read,) = self.reads
