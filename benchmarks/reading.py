@@ -4,7 +4,8 @@
 
 The calls are recorded from a snapshot of ours (target and calldata of every call that was made) and repeated by the peers at the same
 block: web3.py one after the other and 32 at once, viem through the automatic Multicall3 batching of its public client. The peers are
-given what is hard to find out (which calls, in which order), so the ratios favour them.
+given what is hard to find out (which calls, in which order) and make nothing of the answers, so the ratios favour them. Measured directly,
+where only processor time counts, and with the latency of a distant endpoint, where round trips do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,8 @@ from aggregator.localnet.world import World
 from aggregator.model.identifiers import ChainId, evm_reference
 from aggregator.model.outcome import Reason, Unknown, Value
 from aggregator.reading.reads import CallRequest, Read
+from tests.faults import Delay
+from tests.faulty_endpoint import FaultyEndpoint
 
 VIEM = "2.57.20"
 DEEPEST = 12
@@ -84,12 +88,12 @@ async def median_seconds(repeats: int, work: Callable[[], Awaitable[object]]) ->
     return statistics.median(taken)
 
 
-async def with_web3(world: World, recording: Recording, at_once: int) -> int:
+async def with_web3(endpoints: Mapping[int, str], recording: Recording, at_once: int) -> int:
     """The recorded calls through AsyncWeb3.eth.call, level by level, chains side by side; how many answered."""
     from web3 import AsyncHTTPProvider, AsyncWeb3
 
     async def chain(chain_id: ChainId) -> int:
-        provider = AsyncHTTPProvider(world.chains[evm_reference(chain_id)].url)
+        provider = AsyncHTTPProvider(endpoints[evm_reference(chain_id)])
         web3 = AsyncWeb3(provider)
         web3.eth.to_checksum_address = web3.to_checksum_address  # type: ignore[attr-defined]
         places = asyncio.Semaphore(at_once)
@@ -124,12 +128,12 @@ async def viem_directory() -> Path:
     return root / "node_modules" / "viem"
 
 
-async def with_viem(world: World, recording: Recording, multicall3: str, repeats: int) -> float:
+async def with_viem(endpoints: Mapping[int, str], recording: Recording, multicall3: str, repeats: int) -> float:
     """Median seconds of viem for the recorded calls, level by level."""
     work = [
         {
             "chain": evm_reference(chain),
-            "url": world.chains[evm_reference(chain)].url,
+            "url": endpoints[evm_reference(chain)],
             "block": recording.blocks[chain],
             "multicall3": multicall3,
             "rounds": [[(target, "0x" + data.hex()) for target, data in level] for level in recording.rounds(chain)],
@@ -148,10 +152,22 @@ async def with_viem(world: World, recording: Recording, multicall3: str, repeats
         return statistics.median(seconds)
 
 
-async def measure(world: World, owners: tuple[str, ...], repeats: int) -> None:
+async def measure(world: World, owners: tuple[str, ...], repeats: int, latency_seconds: float) -> None:
+    """One group of owners, through a proxy that adds the latency to every request, or directly where that is zero."""
+    async with AsyncExitStack() as stack:
+        endpoints = {chain_id: chain.url for chain_id, chain in world.chains.items()}
+        if latency_seconds:
+            for chain_id, url in endpoints.items():
+                proxy = await stack.enter_async_context(FaultyEndpoint(upstream=url))
+                proxy.inject(Delay(latency_seconds))
+                endpoints[chain_id] = proxy.url
+        await compare(endpoints, owners, repeats, latency_seconds)
+
+
+async def compare(endpoints: Mapping[int, str], owners: tuple[str, ...], repeats: int, latency_seconds: float) -> None:
     configuration = load_chains()
-    overrides = rpc_overrides([f"{chain_id}={chain.url}" for chain_id, chain in world.chains.items()], configuration)
-    request = SnapshotRequest(owners, only_chains=tuple(str(chain_id) for chain_id in world.chains))
+    overrides = rpc_overrides([f"{chain_id}={url}" for chain_id, url in endpoints.items()], configuration)
+    request = SnapshotRequest(owners, only_chains=tuple(map(str, endpoints)))
     recording = Recording()
 
     async def cold() -> None:
@@ -174,11 +190,12 @@ async def measure(world: World, owners: tuple[str, ...], repeats: int) -> None:
     rows = [
         ("crossmargin, cold", ours_cold),
         ("crossmargin, warm", ours_warm),
-        ("viem, automatic multicall", await with_viem(world, recording, multicall3, repeats)),
-        ("web3.py, 32 calls at once", await median_seconds(1, lambda: with_web3(world, recording, 32))),
-        ("web3.py, one after the other", await median_seconds(1, lambda: with_web3(world, recording, 1))),
+        ("viem, automatic multicall", await with_viem(endpoints, recording, multicall3, repeats)),
+        ("web3.py, 32 calls at once", await median_seconds(1, lambda: with_web3(endpoints, recording, 32))),
     ]
-    print(f"\n{len(owners)} owner(s), {calls} calls on {len(recording.calls)} chains")
+    if not latency_seconds:
+        rows.append(("web3.py, one after the other", await median_seconds(1, lambda: with_web3(endpoints, recording, 1))))
+    print(f"\n{len(owners)} owner(s), {calls} calls on {len(recording.calls)} chains, {latency_seconds * 1000:.0f} ms latency")
     for name, seconds in rows:
         print(f"  {name:30} {seconds * 1000:10.1f} ms   {seconds / ours_cold:7.2f} × cold")
     for chain, count in sorted(costs[0][0].items()):
@@ -189,14 +206,17 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--owners", type=int, default=100, help="size of the larger group")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--latency", type=float, default=50.0, help="milliseconds that a distant endpoint takes per request")
     arguments = parser.parse_args()
     await PackageStore(cache_directory()).anvil()
     async with local_network() as world:
         seeded = [owner.address for owner in world.owners]
         strangers = [f"0x{number:040x}" for number in range(10**30, 10**30 + arguments.owners)]
         busiest = max(world.owners, key=lambda owner: len(owner.chains)).address
-        await measure(world, (busiest,), arguments.repeats)
-        await measure(world, tuple([*seeded, *strangers][: arguments.owners]), arguments.repeats)
+        group = tuple([*seeded, *strangers][: arguments.owners])
+        for latency in (0.0, arguments.latency / 1000):
+            await measure(world, (busiest,), arguments.repeats, latency)
+            await measure(world, group, arguments.repeats, latency)
 
 
 if __name__ == "__main__":
