@@ -245,7 +245,7 @@ def _boxes(programme: _Programme, legs: Sequence[Leg]) -> None:
 
 
 def _solve(programme: _Programme, amounts: Array, whole: float | None) -> Array | None:
-    """Units of every column; None where no pairing was found in time. Whole contracts are asked for only where the best answer splits one."""
+    """Units of every column; None where none was found in time. Whole contracts are asked for only where the best answer splits one."""
     width = len(programme.costs)
     unit = float(amounts.max(initial=0.0)) if whole is None else whole
     if width == 0 or unit <= 0:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import OptimizeResult
 
 from aggregator.model.instrument import Holding, Instrument, InstrumentKind
 from aggregator.risk.margin import strategies
@@ -184,7 +184,7 @@ def test_pairs_of_whole_contracts() -> None:
 
 
 def test_a_search_out_of_time_margins_leg_by_leg(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strategies, "linprog", lambda *_, **__: OptimizeResult(x=None))
+    monkeypatch.setattr(strategies, "linprog", lambda *_, **__: SimpleNamespace(x=None))
     found = least([call(-1, 100, 4), call(1, 105, 2)], [Stock(1.0, 100.0)], 100.0, OPENING, 1.0)
     assert found.amount == pytest.approx(20 + 2 + 50) and not found.exhaustive
 
