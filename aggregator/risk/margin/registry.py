@@ -13,6 +13,7 @@ from aggregator.risk.margin.interface import MarginModel
 _MODULES = {
     "isolated": "isolated",
     "reg-t": "strategy_based",
+    "tims": "tims",
     "span": "span",
     "greeks": "greeks",
     "derive-pmrm": "derive_pmrm",
