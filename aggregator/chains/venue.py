@@ -45,13 +45,11 @@ class VenueClient:
         url: EndpointUrl,
         session: Callable[[], aiohttp.ClientSession],
         policy: Policy,
-        recorder: Recorder | None = None,
     ) -> None:
         limits = manifest.limits
         self.slug = manifest.slug
         self.shown = str(url)
         self.statistics = Statistics()
-        self.recorder = recorder
         self.left_alone_until = 0.0
         """of the event loop's clock"""
         self._url = url
@@ -59,7 +57,7 @@ class VenueClient:
         self._policy = policy
         self._dispatcher = Dispatcher.weighted(limits.weight, limits.period_seconds, limits.concurrency)
 
-    async def fetch(self, request: VenueRequest, until: float) -> Outcome[bytes]:
+    async def fetch(self, request: VenueRequest, until: float, recorder: Recorder | None = None) -> Outcome[bytes]:
         """The body of one answer. Trouble that may pass is tried again once; `until` is of the event loop's clock. Never raises."""
         clock = asyncio.get_running_loop().time
         if clock() < self.left_alone_until:
@@ -75,7 +73,7 @@ class VenueClient:
                             return failure
                     else:
                         if answer.status != 429 and answer.status < 500:
-                            return self._outcome(request, answer)
+                            return self._outcome(request, answer, recorder)
                         failure = Unknown(Reason.ENDPOINT, f"{self.shown}: HTTP {answer.shown_status}")
                         wait = answer.retry_after_seconds if answer.retry_after_seconds is not None else BACKOFF_SECONDS
                     if attempt + 1 == ATTEMPTS or clock() + wait >= until:
@@ -99,7 +97,7 @@ class VenueClient:
     def _failure(self, error: EndpointError) -> Unknown:
         return Unknown(Reason.ENDPOINT, f"{self.shown}: {self._url.scrub(str(error))}")
 
-    def _outcome(self, request: VenueRequest, answer: HttpAnswer) -> Outcome[bytes]:
+    def _outcome(self, request: VenueRequest, answer: HttpAnswer, recorder: Recorder | None) -> Outcome[bytes]:
         words = f"{self.shown}: HTTP {answer.shown_status}"
         if 300 <= answer.status < 400:
             return Unknown(Reason.ENDPOINT, f"{words}: redirects elsewhere")
@@ -107,8 +105,8 @@ class VenueClient:
             said = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
             return Unknown(Reason.ENDPOINT, f"{words}: an answer that is not JSON")
-        if self.recorder is not None:
-            self.recorder.keep(request, answer.status, said)
+        if recorder is not None:
+            recorder.keep(request, answer.status, said)
         if answer.status < 300:
             return Value(answer.body)
         reason = self._url.scrub(_reason(said))
@@ -123,10 +121,11 @@ class VenueClient:
 class LiveVenueReads(VenueReads):
     """Reads of one snapshot, each sent at once in its turn. Use as an async context manager: leaving it ends what is under way."""
 
-    def __init__(self, client: VenueClient, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(self, client: VenueClient, deadline_seconds: float = DEADLINE_SECONDS, recorder: Recorder | None = None) -> None:
         super().__init__()
         self.answered = 0
         self._client = client
+        self._recorder = recorder
         self._until = asyncio.get_running_loop().time() + deadline_seconds
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -136,7 +135,7 @@ class LiveVenueReads(VenueReads):
         task.add_done_callback(self._tasks.discard)
 
     async def _fetch(self, request: VenueRequest) -> None:
-        outcome = await self._client.fetch(request, self._until)
+        outcome = await self._client.fetch(request, self._until, self._recorder)
         self.answered += not (isinstance(outcome, Unknown) and outcome.reason is Reason.ENDPOINT)
         self.settle(request, outcome)
 
@@ -160,20 +159,18 @@ class Venues:
         session: Callable[[], aiohttp.ClientSession],
         policy: Policy,
         urls: Mapping[str, EndpointUrl] = _NO_URLS,
-        recorders: Mapping[str, Recorder] = MappingProxyType({}),
     ) -> None:
         self._session = session
         self._policy = replace(policy, maximum_answer_bytes=min(policy.maximum_answer_bytes, MAXIMUM_ANSWER_BYTES))
-        self._urls = urls
-        self._recorders = recorders
+        self.urls = dict(urls)
         self._clients: dict[str, VenueClient] = {}
 
     def client(self, manifest: VenueManifest) -> VenueClient:
         """The client of a venue."""
         known = self._clients.get(manifest.slug)
         if known is None:
-            url = self._urls.get(manifest.slug) or EndpointUrl(manifest.base_url)
-            known = VenueClient(manifest, url, self._session, self._policy, self._recorders.get(manifest.slug))
+            url = self.urls.get(manifest.slug) or EndpointUrl(manifest.base_url)
+            known = VenueClient(manifest, url, self._session, self._policy)
             self._clients[manifest.slug] = known
         return known
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from aggregator.model.composition import Composition, look_through
 from aggregator.model.identifiers import AccountId, AssetId
+from aggregator.model.instrument import VenueAccount
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import Component, Leg, MarginAccount, Position
 from aggregator.model.snapshot import Gap, Remark, Snapshot
@@ -62,7 +63,17 @@ def assemble(
         warnings=tuple(sorted({*remarks, *(remark for item in found for remark in item.holdings.remarks)})),
         tokens={asset: listed(asset) or discovered.get(asset) or _unlisted(asset, positions, accounts) for asset in sorted(seen)},
         compositions=compositions,
+        venue_accounts=_venue_accounts(found),
     )
+
+
+def _venue_accounts(found: Iterable[Found]) -> tuple[VenueAccount, ...]:
+    """Each account once, also where its owner and its owner's master were both asked for."""
+    accounts: dict[tuple[str, str], VenueAccount] = {}
+    for item in found:
+        for account in item.holdings.venue_accounts:
+            accounts.setdefault((account.venue, account.account), account)
+    return tuple(accounts[key] for key in sorted(accounts))
 
 
 def merge_compositions(holdings: Iterable[Holdings]) -> dict[AssetId, Composition]:

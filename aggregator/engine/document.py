@@ -29,6 +29,7 @@ from aggregator.engine.schema import (
     SnapshotDocument,
     WarningDocument,
 )
+from aggregator.engine.venue_document import venue_account_document
 from aggregator.model.identifiers import AssetId
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import MarginAccount, Position, Side
@@ -62,6 +63,7 @@ def build_document(portfolio: Portfolio, prices: PriceBook, assessment: Assessme
             missing=tuple(GapDocument(chain=gap.chain, protocol=gap.protocol, what=gap.what, why=gap.why) for gap in assessment.missing),
         ),
         warnings=tuple(WarningDocument(code=remark.code, detail=remark.detail) for remark in assessment.warnings),
+        venue_accounts=tuple(venue_account_document(account) for account in portfolio.venue_accounts),
     )
 
 

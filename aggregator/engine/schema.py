@@ -176,6 +176,67 @@ class WarningDocument(Document):
     detail: str
 
 
+class GreeksDocument(Document):
+    """Of one unit of the underlying, in the venue's conventions."""
+
+    delta: str
+    gamma: str
+    vega: str
+    theta: str
+
+
+class HoldingDocument(Document):
+    """Sizes are signed numbers of contracts of `contract_size` units; money is in the settlement asset."""
+
+    instrument: str
+    kind: str
+    underlying: str
+    expiry: str | None
+    strike: str | None
+    contract_size: str
+    settlement: str
+    size: str
+    mark_price: str | None
+    entry_price: str | None
+    unrealised: str | None
+    liquidation_price: str | None
+    margin: str | None
+    leverage: str | None
+    greeks: GreeksDocument | None
+
+
+class VenueBalanceDocument(Document):
+    """Whole units, negative where borrowed."""
+
+    symbol: str
+    asset: str | None
+    amount: str
+    price_usd: str | None
+    collateral_weight: str | None
+    withdrawable: str | None
+
+
+class VenueAccountDocument(Document):
+    """What a trading venue liquidates as one, with the venue's own figures in USD and the parameters in force."""
+
+    venue: str
+    account: str
+    owner: str
+    label: str
+    mode: str
+    as_of: str
+    collateral: str
+    shares_collateral_with: str | None
+    equity_usd: str | None
+    initial_margin_usd: str | None
+    maintenance_margin_usd: str | None
+    margin_ratio: str | None
+    liquidatable: bool | None
+    balances: tuple[VenueBalanceDocument, ...]
+    holdings: tuple[HoldingDocument, ...]
+    parameters: dict[str, str]
+
+
 class HealthDocument(Document):
     schema_: Literal["crossmargin/health/1"] = Field(alias="schema")
     owners: tuple[str, ...]
@@ -186,3 +247,4 @@ class HealthDocument(Document):
     isolated_versus_cross: ComparisonDocument
     coverage: CoverageDocument
     warnings: tuple[WarningDocument, ...]
+    venue_accounts: tuple[VenueAccountDocument, ...] = ()

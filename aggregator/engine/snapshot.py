@@ -13,8 +13,11 @@ from aggregator.chains.configuration import load_chains
 from aggregator.chains.heads import pin_block
 from aggregator.chains.network import Network
 from aggregator.chains.pinned import PinnedReads
+from aggregator.chains.urls import EndpointUrl
+from aggregator.chains.venue import Venues, venue_urls
 from aggregator.engine.assemble import assemble, merge_compositions
 from aggregator.engine.chain import ChainMemory, ChainReading, ChainRequest, Clock, read_chain
+from aggregator.engine.venues import VenueReading, read_venues, venue_work
 from aggregator.model.errors import InputError
 from aggregator.model.identifiers import AccountId, Address, ChainId
 from aggregator.model.portfolio import Portfolio
@@ -22,10 +25,12 @@ from aggregator.model.price import PriceBook, PriceSeries
 from aggregator.model.snapshot import Remark, Snapshot, SnapshotStatus
 from aggregator.prices.book import feed_remarks, price_book, price_remarks
 from aggregator.prices.history import best_series
+from aggregator.reading.adapter import Memory
 from aggregator.reading.catalogue import adapters
 from aggregator.reading.registry import registry
 
 Progress = Callable[[ChainId, str], None]
+_NO_VENUES = VenueReading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,14 @@ class SnapshotRequest:
     blocks: tuple[str, ...] = ()
     """`CHAIN=N` each"""
     discover: bool = False
+    venues: bool = False
+    """also ask the trading venues that know the owners by address"""
+    venue_accounts: tuple[str, ...] = ()
+    """`VENUE=ACCOUNT` each; asked for even without `venues`"""
+    venue_urls: tuple[str, ...] = ()
+    """`VENUE=URL` each; replaces that venue's API"""
+    record: Path | None = None
+    """folder for cassettes of what the venues answered"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,8 @@ class Picture:
     """HTTP requests by chain"""
     rounds: Mapping[ChainId, int]
     """dependent rounds by chain, the head included"""
+    venue_requests: Mapping[str, int] = field(default_factory=dict)
+    """HTTP requests by venue"""
 
 
 @dataclass(slots=True)
@@ -60,9 +75,14 @@ class EngineMemory:
     """What outlives a snapshot, by chain; a long-running engine keeps one, a single command starts with an empty one."""
 
     chains: dict[ChainId, ChainMemory] = field(default_factory=dict)
+    venues: dict[str, Memory] = field(default_factory=dict)
+    """by slug"""
 
     def of(self, chain: ChainId) -> ChainMemory:
         return self.chains.setdefault(chain, ChainMemory())
+
+    def of_venue(self, slug: str) -> Memory:
+        return self.venues.setdefault(slug, Memory())
 
 
 async def take(request: SnapshotRequest, progress: Progress | None = None) -> Picture:
@@ -80,6 +100,7 @@ class Engine:
         self.network = network
         self.memory = memory if memory is not None else EngineMemory()
         self.clock = clock
+        self._venues = Venues(lambda: network.session, network.policy)
 
     async def take(self, request: SnapshotRequest, progress: Progress | None = None) -> Picture:
         """One snapshot; see the module's `take`."""
@@ -95,21 +116,34 @@ class Engine:
         written = [parse_owner(text, configuration) for text in request.owners]
         owners = await self._resolve(written, pins)
         by_chain = _owners_by_chain(owners, chains)
-        before = {chain: self.network.client(chain).requests for chain in by_chain}
-        readings = await asyncio.gather(
-            *(
-                read_chain(
-                    self.network.client(chain),
-                    ChainRequest(addresses, adapters(), pins.get(chain), request.discover),
-                    self.memory.of(chain),
-                    report,
-                    self.clock,
+        named = tuple(_account(owner, tuple(by_chain)) for owner in owners)
+        work = venue_work(named, request.venues, request.venue_accounts, request.record)
+        venues = self._venues_at(venue_urls(request.venue_urls))
+        clients = {chain: self.network.client(chain) for chain in by_chain}
+        before = {chain: client.requests for chain, client in clients.items()}
+        told, readings = await asyncio.gather(
+            read_venues(venues, work, self.memory.of_venue, int(self.clock() * 1000)),
+            asyncio.gather(
+                *(
+                    read_chain(
+                        clients[chain],
+                        ChainRequest(addresses, adapters(), pins.get(chain), request.discover),
+                        self.memory.of(chain),
+                        report,
+                        self.clock,
+                    )
+                    for chain, addresses in by_chain.items()
                 )
-                for chain, addresses in by_chain.items()
-            )
+            ),
         )
-        requests = {chain: self.network.client(chain).requests - before[chain] for chain in by_chain}
-        return picture(tuple(_account(owner, tuple(by_chain)) for owner in owners), readings, requests)
+        requests = {chain: client.requests - before[chain] for chain, client in clients.items()}
+        return picture(named, readings, requests, told)
+
+    def _venues_at(self, urls: Mapping[str, EndpointUrl]) -> Venues:
+        """The venues' clients, kept from one snapshot to the next while their URLs stay."""
+        if urls != self._venues.urls:
+            self._venues = Venues(lambda: self.network.session, self.network.policy, urls)
+        return self._venues
 
     async def _resolve(self, written: Iterable[OwnerAddress | OwnerName], pins: Mapping[ChainId, int]) -> list[OwnerAddress]:
         """Owners by address, each once; names are looked up at the registry's chain in one round."""
@@ -129,10 +163,15 @@ class Engine:
             return list(await asyncio.gather(*(resolve_name(reads, contract, owner.name) for owner in names)))
 
 
-def picture(owners: tuple[AccountId, ...], readings: Iterable[ChainReading], requests: Mapping[ChainId, int]) -> Picture:
-    """Put the chains' readings together and price them. Pure."""
+def picture(
+    owners: tuple[AccountId, ...],
+    readings: Iterable[ChainReading],
+    requests: Mapping[ChainId, int],
+    venues: VenueReading = _NO_VENUES,
+) -> Picture:
+    """Put the chains' and the venues' readings together and price them. Pure."""
     readings = tuple(readings)
-    found = [item for reading in readings for item in reading.found]
+    found = [*(item for reading in readings for item in reading.found), *venues.found]
     feeds = [reading.feeds for reading in readings if reading.feeds is not None]
     portfolio = assemble(
         owners,
@@ -140,7 +179,7 @@ def picture(owners: tuple[AccountId, ...], readings: Iterable[ChainReading], req
         found,
         registry().token,
         (gap for reading in readings for gap in (*reading.gaps, *(reading.feeds.gaps if reading.feeds is not None else ()))),
-        (remark for reading in readings for remark in (*reading.remarks, *_staleness(reading.snapshot))),
+        (*venues.remarks, *(remark for reading in readings for remark in (*reading.remarks, *_staleness(reading.snapshot)))),
     )
     compositions = merge_compositions(item.holdings for item in found)
     book = price_book(portfolio.tokens.values(), feeds, compositions.values(), [quote for item in found for quote in item.holdings.quotes])
@@ -151,6 +190,7 @@ def picture(owners: tuple[AccountId, ...], readings: Iterable[ChainReading], req
         history=best_series(series for reading in readings for series in reading.history),
         requests=dict(requests),
         rounds={reading.snapshot.chain: reading.rounds for reading in readings},
+        venue_requests=dict(venues.requests),
     )
 
 
