@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from aggregator.model.instrument import Holding
+from aggregator.model.instrument import Holding, InstrumentKind
 from aggregator.risk.margin.derive import Scenario, VolatilityShock
+from aggregator.risk.margin.derive_parameters import PMRM_MAINNET
 from aggregator.risk.margin.derive_pmrm import MODEL, PmrmParameters
-from aggregator.risk.margin.interface import Kind, MarginBook
+from aggregator.risk.margin.interface import Inapplicable, Kind, MarginBook, MissingInput
 from aggregator.risk.margin.market import SECONDS_PER_DAY, Forward, Market, Quote
 from tests.risk.margin.derive_cases import PMRM_ENVIRONMENTS, Environment, truncates_to
 from tests.risk.margin.derive_cases import scene as portfolio_scene
-from tests.risk.margin.kit import case_names, option, perpetual, spot, vectors, wad
+from tests.risk.margin.kit import book, case_names, market_of, option, perpetual, spot, vectors, wad
+from tests.risk.margin.scenes import coin_contract
 
 UP, DOWN, NONE = VolatilityShock.UP, VolatilityShock.DOWN, VolatilityShock.NONE
 
@@ -121,3 +123,91 @@ def test_the_contracts_own_portfolios(name: str) -> None:
         found = MODEL.requirement(made, market, parameters, kind)
         assert found.net is not None
         assert truncates_to(found.net, expected[key]), f"{key}: {found.net} against {expected[key]}"
+
+
+def test_a_short_call_worked_by_hand() -> None:
+    """One scenario, up 20 % with no volatility: a call of strike 2,000 at 2,600 is worth about its intrinsic value and loses 520.
+
+    Static 2 % of spot is 52; maintenance 572, initial 1.25 times that.
+    """
+    single = replace(PMRM_MAINNET, scenarios=(Scenario(1.2, VolatilityShock.NONE),))
+    made = book(option(2000, -1))
+    market = market_of(made.holdings, volatility=1e-6)
+    assert MODEL.requirement(made, market, single, Kind.MAINTENANCE).amount == pytest.approx(572.0, rel=1e-12)
+    assert MODEL.requirement(made, market, single, Kind.INITIAL).amount == pytest.approx(715.0, rel=1e-12)
+
+
+def test_a_call_covers_a_put_at_its_strike_and_the_other_way() -> None:
+    """Naked shorts are counted net at a strike: 3 short and 2 long leave one, whichever they are."""
+    made = book(option(2600, -3), option(2600, 2, call=False), option(2800, -1), option(3000, 5))
+    found = MODEL.requirement(made, market_of(made.holdings), PMRM_MAINNET, Kind.MAINTENANCE)
+    assert found.components["static"] == pytest.approx((1 + 1) * 0.02 * 2600)
+
+
+def test_the_same_contract_twice_is_one_position() -> None:
+    twice = book(option(2600, -3), option(2600, 2), perpetual(5, unrealised=3), perpetual(-4, unrealised=-3))
+    once = book(option(2600, -1), perpetual(1, unrealised=0))
+    for kind in Kind:
+        one, other = (MODEL.requirement(made, market_of(made.holdings), PMRM_MAINNET, kind) for made in (twice, once))
+        assert one.amount == pytest.approx(other.amount, rel=1e-12)
+        assert one.net == pytest.approx(other.net, rel=1e-12)
+
+
+def test_what_it_does_not_take_counts_nothing_and_says_so() -> None:
+    made = book(option(2600, -1), spot("weETH", 2, "ETH"), cash=100.0)
+    plain = book(option(2600, -1), cash=100.0)
+    found, bare = (MODEL.requirement(one, market_of(one.holdings), PMRM_MAINNET, Kind.INITIAL) for one in (made, plain))
+    assert found.net == pytest.approx(bare.net)
+    assert found.components["not-accepted"] == pytest.approx(2 * 2600)
+    assert any("not accepted" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (book(spot("ETH", -1)), "borrowed"),
+        (book(perpetual(1, underlying="SOL", unrealised=0)), "SOL"),
+        (book(), "nothing"),
+        (book(coin_contract(InstrumentKind.PERPETUAL, 1_000)), "coin-settled"),
+        (book(coin_contract(InstrumentKind.FUTURE, 1_000)), "dated"),
+    ],
+)
+def test_it_says_why_it_does_not_apply(made: MarginBook, why: str) -> None:
+    with pytest.raises(Inapplicable, match=why):
+        MODEL.requirement(made, market_of(made.holdings), PMRM_MAINNET, Kind.INITIAL)
+
+
+def test_a_missing_price_is_named() -> None:
+    made = book(option(2600, -1))
+    market = market_of(made.holdings)
+    for broken, what in (
+        (replace(market, volatilities={}), "volatility"),
+        (replace(market, forwards={}), "forward"),
+        (replace(market, spot={}), "spot"),
+    ):
+        with pytest.raises(MissingInput, match=what):
+            MODEL.requirement(made, broken, PMRM_MAINNET, Kind.INITIAL)
+
+
+def test_without_an_entry_price_the_equity_is_not_known_but_the_requirement_is() -> None:
+    found = MODEL.requirement(book(perpetual(1)), market_of([perpetual(1)]), PMRM_MAINNET, Kind.INITIAL)
+    assert found.equity is None
+    assert found.net is None
+    assert found.ratio is None
+    assert found.amount == pytest.approx(1.25 * (0.2 + 0.03) * 2600)
+
+
+def test_every_underlying_is_an_account_of_its_own() -> None:
+    both = book(option(2600, -1), perpetual(-1, underlying="BTC", unrealised=0))
+    apart = [book(one) for one in both.holdings]
+    market = market_of(both.holdings, prices={"BTC": 65_000.0, "ETH": 2_600.0})
+    found = MODEL.requirement(both, market, PMRM_MAINNET, Kind.INITIAL)
+    assert found.amount == pytest.approx(sum(MODEL.requirement(one, market, PMRM_MAINNET, Kind.INITIAL).amount for one in apart))
+    assert found.worst_scenario == "BTC: spot +20 %, volatility up; ETH: spot +20 %, volatility up"
+    assert len(found.scenarios.names) == 2 * len(PMRM_MAINNET.scenarios)
+
+
+def test_nothing_but_cash_requires_nothing() -> None:
+    found = MODEL.requirement(book(cash=250.0), market_of([]), PMRM_MAINNET, Kind.INITIAL)
+    assert (found.amount, found.equity, found.worst_scenario) == (0.0, 250.0, None)
+    assert not found.scenarios.pnl.any()

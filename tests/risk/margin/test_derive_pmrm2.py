@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 
 from aggregator.model.instrument import Holding
 from aggregator.risk.margin.derive import Scenario, VolatilityShock
+from aggregator.risk.margin.derive_parameters import PMRM2_MAINNET, PMRM2_MAINNET_AS_SCRIPTED
 from aggregator.risk.margin.derive_pmrm2 import MODEL, CollateralTerms, Pmrm2Parameters
-from aggregator.risk.margin.interface import Kind, MarginBook
+from aggregator.risk.margin.interface import Inapplicable, Kind, MarginBook
 from aggregator.risk.margin.market import SECONDS_PER_DAY, Forward, Market, Quote
-from tests.risk.margin.kit import case_names, decimal, option, perpetual, spot, vectors
+from tests.risk.margin.kit import book, case_names, decimal, market_of, option, perpetual, spot, vectors
 
 SHOCKS = {
     "Up": VolatilityShock.UP,
@@ -131,3 +133,72 @@ def test_the_contracts_own_portfolios(name: str) -> None:
     assert initial.equity == pytest.approx(expected["PortfolioMTM"], rel=1e-8)
     assert initial.components["basis"] == pytest.approx(-expected["ForwardContingency"], rel=1e-8, abs=1e-8)
     assert initial.attribution.parts.sum() == pytest.approx(initial.amount, rel=1e-12)
+
+
+def test_a_perpetual_worked_by_hand() -> None:
+    """Ten per cent down is the only scenario: 260 lost, 3 % maintenance and 1 % initial charge on 2,600."""
+    parameters = replace(PMRM2_MAINNET, scenarios=(Scenario(0.9, VolatilityShock.NONE),))
+    made = book(perpetual(1, unrealised=-7))
+    market = market_of(made.holdings)
+    assert MODEL.requirement(made, market, parameters, Kind.MAINTENANCE).amount == pytest.approx(0.8 * 260 + 78)
+    assert MODEL.requirement(made, market, parameters, Kind.INITIAL).amount == pytest.approx(260 + 78 + 26)
+    assert MODEL.requirement(made, market, parameters, Kind.INITIAL).net == pytest.approx(-7 - 364)
+
+
+def test_risk_cancelling_collateral_hedges_and_other_does_not() -> None:
+    made = book(option(2600, -1), spot("ETH", 1))
+    market = market_of(made.holdings)
+    amounts = [
+        MODEL.requirement(made, market, replace(PMRM2_MAINNET, collaterals={"ETH": terms}), Kind.INITIAL).amount
+        for terms in (CollateralTerms(0.02, 0.01, True), CollateralTerms(0.02, 0.01, False))
+    ]
+    naked = MODEL.requirement(book(option(2600, -1)), market, PMRM2_MAINNET, Kind.INITIAL).amount
+    assert amounts[1] == pytest.approx(naked + 0.03 * 2600)
+    # what is left is a short put: the covered call loses when the price falls
+    assert amounts[0] < amounts[1]
+
+
+def test_a_dampened_tail_counts_its_share() -> None:
+    tail = Scenario(6.0, VolatilityShock.NONE, 0.02)
+    parameters = replace(PMRM2_MAINNET, scenarios=(tail,), basis_addition=0.0, basis_multiple=0.0)
+    made = book(perpetual(-1, unrealised=0))
+    found = MODEL.requirement(made, market_of(made.holdings), parameters, Kind.INITIAL)
+    assert found.scenarios.pnl.tolist() == [pytest.approx(-5 * 2600 * 0.02)]
+
+
+def test_a_skew_scenario_counts_every_expiry_as_a_loss() -> None:
+    """Gains of one expiry do not pay for losses of another when the smile tilts; the forward stays whatever the scenario says of it."""
+    parameters = replace(PMRM2_MAINNET, scenarios=(Scenario(1.0, VolatilityShock.LINEAR),), long_discount=1.0, short_discount=1.0)
+    parameters = replace(parameters, long_rate_addition=0.0, short_rate_addition=0.0)
+    near, far = option(3200, 1), option(3200, -1, expiry=60 * SECONDS_PER_DAY)
+    pnl = [MODEL.requirement(one, market_of(one.holdings), parameters, Kind.INITIAL).scenarios.pnl[0] for one in (book(near), book(far))]
+    both = book(near, far)
+    assert all(one < 0 for one in pnl)
+    assert MODEL.requirement(both, market_of(both.holdings), parameters, Kind.INITIAL).scenarios.pnl[0] == pytest.approx(sum(pnl))
+
+
+def test_the_trusted_assessors_check_has_three_scenarios() -> None:
+    checked = PMRM2_MAINNET.basis_scenarios()
+    assert [one.spot for one in checked.scenarios] == [1.045, 0.955, 1.0]
+    made = book(option(2600, -1))
+    quick, full = (MODEL.requirement(made, market_of(made.holdings), one, Kind.MAINTENANCE).amount for one in (checked, PMRM2_MAINNET))
+    assert quick < full
+
+
+def test_the_script_makes_a_short_call_cheaper_than_every_tested_set() -> None:
+    made = book(option(2600, -1))
+    market = market_of(made.holdings)
+    assert round(MODEL.requirement(made, market, PMRM2_MAINNET_AS_SCRIPTED, Kind.INITIAL).amount) == 395
+    assert round(MODEL.requirement(made, market, PMRM2_MAINNET, Kind.INITIAL).amount) == 417
+
+
+def test_an_expired_option_is_worth_its_intrinsic_value() -> None:
+    made = book(option(2500, 2, expiry=0))
+    found = MODEL.requirement(made, market_of(made.holdings), PMRM2_MAINNET, Kind.INITIAL)
+    assert found.equity == pytest.approx(200.0)
+
+
+def test_it_says_why_it_does_not_apply() -> None:
+    made = book(spot("ETH", -1))
+    with pytest.raises(Inapplicable, match="borrowed"):
+        MODEL.requirement(made, market_of(made.holdings), PMRM2_MAINNET, Kind.INITIAL)
