@@ -15,7 +15,7 @@ contract CreditVault is ERC4626 {
     uint256 private constant WAD = 1e18;
     uint256 private constant YEAR = 365 days;
 
-    address public immutable manager;
+    address public immutable operator;
 
     uint256 private lentOut;
     uint256 private lentAt;
@@ -26,17 +26,17 @@ contract CreditVault is ERC4626 {
     event LoansSet(uint256 lentOut, uint256 yearlyRate, uint256 unrealizedLosses);
     event RedemptionRequested(address indexed owner, uint256 shares, uint256 exitAssets);
 
-    constructor(IERC20 asset_, string memory name_, string memory symbol_, address manager_, uint256 yearlyRate_)
+    constructor(IERC20 asset_, string memory name_, string memory symbol_, address operator_, uint256 yearlyRate_)
         ERC20(name_, symbol_)
         ERC4626(asset_)
     {
-        manager = manager_;
+        operator = operator_;
         yearlyRate = yearlyRate_;
         lentAt = block.timestamp;
     }
 
-    modifier onlyManager() {
-        require(msg.sender == manager, "not the manager");
+    modifier onlyOperator() {
+        require(msg.sender == operator, "not the operator");
         _;
     }
 
@@ -54,7 +54,7 @@ contract CreditVault is ERC4626 {
         return supply == 0 ? shares : Math.mulDiv(shares, totalAssets() - unrealizedLosses, supply);
     }
 
-    function lend(address borrower, uint256 amount) external onlyManager {
+    function lend(address borrower, uint256 amount) external onlyOperator {
         lentOut = assetsUnderManagement() + amount;
         lentAt = block.timestamp;
         IERC20(asset()).safeTransfer(borrower, amount);
@@ -62,14 +62,14 @@ contract CreditVault is ERC4626 {
     }
 
     /// Marks part of the loans as impaired, or takes the mark away.
-    function impair(uint256 losses) external onlyManager {
+    function impair(uint256 losses) external onlyOperator {
         require(losses <= totalAssets(), "losses exceed assets");
         unrealizedLosses = losses;
         emit LoansSet(assetsUnderManagement(), yearlyRate, losses);
     }
 
     /// Writes off a loss for good: the share price falls.
-    function writeOff(uint256 loss) external onlyManager {
+    function writeOff(uint256 loss) external onlyOperator {
         lentOut = assetsUnderManagement() - loss;
         lentAt = block.timestamp;
         unrealizedLosses = unrealizedLosses > loss ? unrealizedLosses - loss : 0;
@@ -82,6 +82,24 @@ contract CreditVault is ERC4626 {
         requestedShares[owner] += shares;
         emit RedemptionRequested(owner, shares, convertToExitAssets(shares));
         return shares;
+    }
+
+    /// The pool manager, the withdrawal manager and the pool are one contract here.
+    function manager() external view returns (address) {
+        return address(this);
+    }
+
+    function withdrawalManager() external view returns (address) {
+        return address(this);
+    }
+
+    function userEscrowedShares(address owner) external view returns (uint256) {
+        return requestedShares[owner];
+    }
+
+    /// Shares that the queue has served for owners who redeem by hand; none here.
+    function manualSharesAvailable(address) external pure returns (uint256) {
+        return 0;
     }
 
     function maxWithdraw(address) public pure override returns (uint256) {

@@ -150,6 +150,22 @@ contract WithdrawalQueue is ERC721("Lido: stETH Withdrawal NFT", "unstETH") {
         }
     }
 
+    /// One checkpoint stands for all: this queue keeps what each request is worth beside it.
+    function getLastCheckpointIndex() external pure returns (uint256) {
+        return 1;
+    }
+
+    function findCheckpointHints(uint256[] calldata requestIds, uint256, uint256 last)
+        external
+        pure
+        returns (uint256[] memory hints)
+    {
+        hints = new uint256[](requestIds.length);
+        for (uint256 i; i < requestIds.length; ++i) {
+            hints[i] = last;
+        }
+    }
+
     /// Ether per request; zero while it waits and after it was claimed. Hints are accepted and not needed.
     function getClaimableEther(uint256[] calldata requestIds, uint256[] calldata)
         external
