@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeAlias
 
 from aggregator.chains.arguments import rpc_overrides
 from aggregator.chains.configuration import load_chains
@@ -54,15 +55,22 @@ class Sight:
     def warnings(self) -> list[tuple[str, str]]:
         return [(warning.code, warning.detail) for warning in self.document.warnings]
 
-    def held(self, chain_ids: Iterable[int] = CHAINS, owner: str | None = None) -> tuple[list[MarginAccount], list[Position]]:
-        """Margin accounts and positions on these chains, of one owner or of all."""
-        chains = {evm_chain(chain_id) for chain_id in chain_ids}
-        whose = None if owner is None else Address(owner.lower())
-        portfolio = self.picture.portfolio
-        return (
-            [one for one in portfolio.margin_accounts if one.chain in chains and whose in (None, one.owner)],
-            [one for one in portfolio.positions if one.chain in chains and whose in (None, one.owner)],
-        )
+    def held(self, chain_ids: Iterable[int] = CHAINS, owner: str | None = None) -> Held:
+        return held(self.picture, chain_ids, owner)
+
+
+Held: TypeAlias = tuple[list[MarginAccount], list[Position]]
+
+
+def held(picture: Picture, chain_ids: Iterable[int] = CHAINS, owner: str | None = None) -> Held:
+    """Margin accounts and positions on these chains, of one owner or of all."""
+    chains = {evm_chain(chain_id) for chain_id in chain_ids}
+    whose = None if owner is None else Address(owner.lower())
+    portfolio = picture.portfolio
+    return (
+        [one for one in portfolio.margin_accounts if one.chain in chains and whose in (None, one.owner)],
+        [one for one in portfolio.positions if one.chain in chains and whose in (None, one.owner)],
+    )
 
 
 def urls_of(proxies: Proxies) -> dict[int, tuple[str, ...]]:
