@@ -57,12 +57,12 @@ class Scrubber:
         return self.scrub(value, name)
 
     def text(self, text: str) -> str:
-        """Text without addresses and hashes. The zero address and other round ones stay: they name nobody."""
+        """Text without addresses and hashes. Those of one digit alone, such as the zero address, stay: they name nobody."""
         return _BECH32.sub(self._bech32, _HEX.sub(self._hex, text))
 
     def _hex(self, match: re.Match[str]) -> str:
         digits = match[0][2:].lower()
-        if len(set(digits)) <= 2:
+        if len(set(digits)) == 1:
             return match[0]
         number = self._number(f"0x{digits}")
         return f"0x{'a' * 4}{number:0{len(digits) - 4}x}"

@@ -46,6 +46,21 @@ def add_chain_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_venue_options(parser: argparse.ArgumentParser) -> None:
+    """The options of commands that also read trading venues. None is asked unless one of them is given."""
+    group = parser.add_argument_group("trading venues")
+    group.add_argument("--venues", action="store_true", help="also ask the venues that know the owners by address, for 5 seconds at most")
+    group.add_argument(
+        "--venue-account",
+        metavar="VENUE=ACCOUNT",
+        action="append",
+        default=[],
+        help="an account of one venue: derive=130837, dydx-v4=dydx1… (repeatable)",
+    )
+    group.add_argument("--venue", metavar="VENUE=URL", action="append", default=[], help="API of a venue, instead of its own (repeatable)")
+    group.add_argument("--record", metavar="DIR", type=Path, help="write what the venues were asked and answered, without names, to DIR")
+
+
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; Ctrl-C cancels, lets connections close, and comes out as KeyboardInterrupt."""
     _quiet_logs()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from aggregator.cli.common import ProgressDisplay, add_chain_options, add_json_option, console, run_async
+from aggregator.cli.common import ProgressDisplay, add_chain_options, add_json_option, add_venue_options, console, run_async
 from aggregator.model.errors import IncompleteError
 
 
@@ -15,6 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_json_option(parser)
     add_chain_options(parser)
+    add_venue_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,6 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
         only_chains=tuple(arguments.chain),
         blocks=tuple(arguments.block),
         discover=arguments.discover,
+        venues=arguments.venues,
+        venue_accounts=tuple(arguments.venue_account),
+        venue_urls=tuple(arguments.venue),
+        record=arguments.record,
     )
     with ProgressDisplay() as progress:
         picture = run_async(take(request, progress.report))

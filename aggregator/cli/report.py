@@ -16,6 +16,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from aggregator.cli.venue_report import venue_section
 from aggregator.cli.wording import amount, money, move, name_of, share, short_owner, unknown
 from aggregator.engine.schema import HealthDocument, LegDocument, LiquidationPriceDocument, MarginAccountDocument
 from aggregator.model.identifiers import ChainId
@@ -63,6 +64,7 @@ def print_report(document: HealthDocument, console: Console, names: Mapping[Chai
         ("What you own and owe", _balances(page)),
         ("Holdings", _holdings(page)),
         ("Margin accounts", _accounts(page)),
+        ("At trading venues", venue_section(document.venue_accounts, page.narrow)),
         ("What would be liquidated first", _order(page)),
         ("Isolated and cross margin", _comparison(page)),
         ("Missing", _missing(page)),
