@@ -16,7 +16,7 @@ import numpy as np
 from aggregator.model.instrument import Instrument
 from aggregator.risk.margin.interface import Inapplicable, IntArray, MarginBook, ScenarioTable
 from aggregator.risk.margin.market import SECONDS_PER_DAY, Array, BoolArray
-from aggregator.risk.margin.quotes import Groups, pair
+from aggregator.risk.margin.quotes import Groups, account_keys, pair
 
 
 class VolatilityShock(StrEnum):
@@ -91,11 +91,10 @@ class Accounts:
     """rows that are the underlying itself"""
 
     @staticmethod
-    def of(book: MarginBook, apart: bool, base: BoolArray) -> Accounts:
-        """One account an underlying, or (`apart`) one a holding."""
+    def of(book: MarginBook, accounts: IntArray | None, base: BoolArray) -> Accounts:
+        """One manager an underlying, in each of the numbered accounts or in a single one (None)."""
         columns = book.columns
-        keys = np.arange(len(book), dtype=np.int64) if apart else columns.underlying
-        groups = Groups.of(keys)
+        groups = Groups.of(account_keys(book, accounts))
         options = np.flatnonzero(columns.option).astype(np.int64)
         account = groups.index[options]
         expiries = Groups.of(pair(account, columns.expiry_group[options]))

@@ -40,7 +40,7 @@ from aggregator.risk.margin.interface import (
     Requirement,
 )
 from aggregator.risk.margin.market import Array, Market
-from aggregator.risk.margin.quotes import Quotes, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Quotes, each_alone, quotes, total, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, price
 
 
@@ -101,23 +101,23 @@ class Evaluation:
         return parts + self.confidence_parts if initial else parts
 
 
-def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: PmrmParameters, apart: bool) -> Evaluation:
-    """Everything that both margins are made of. Accounts are the underlyings, or the holdings themselves with `apart`."""
+def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: PmrmParameters, accounts: IntArray | None) -> Evaluation:
+    """Everything that both margins are made of. Each underlying of each numbered account is margined by itself."""
     columns, p = book.columns, parameters
     unmanaged = {one.instrument.underlying for one in book.holdings if one.instrument.kind.is_derivative} - p.underlyings
     if unmanaged:
         raise Inapplicable(f"no portfolio margin manager takes {', '.join(sorted(unmanaged))}")
     managed = np.array([name in p.underlyings for name in book.underlyings], np.bool_)
-    accounts = Accounts.of(book, apart, base_rows(book) & managed[columns.underlying])
-    groups, o = accounts.groups, accounts.options
+    managers = Accounts.of(book, accounts, base_rows(book) & managed[columns.underlying])
+    groups, o = managers.groups, managers.options
     units, spot, count = columns.units, quoted.spot, len(p.scenarios)
     moves = np.array([one.spot for one in p.scenarios])
 
-    base, perpetual = accounts.base, columns.perpetual
+    base, perpetual = managers.base, columns.perpetual
     base_value = np.where(base, units * spot, 0.0) / market.stable
     perpetual_value = np.where(perpetual, units * quoted.price, 0.0)
     linear = base_value + perpetual_value
-    q, expiries = units[o], accounts.expiries
+    q, expiries = units[o], managers.expiries
     # columns: scenarios, basis up, basis down, now
     grid = _prices(book, quoted, p, o) * q[:, None]
     by_expiry = expiries.sum(grid)
@@ -125,34 +125,34 @@ def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: PmrmP
     years = quoted.years[o][expiries.first]
     discount = p.static_discount * np.exp(-years * (np.maximum(quoted.rate[o][expiries.first], 0.0) * p.rate_multiple + p.rate_addition))
     factor = np.where(by_expiry[:, :count] > 0, discount[:, None], 1.0)
-    pnl = accounts.from_expiries(factor * by_expiry[:, :count] - now[:, None]) + groups.sum(linear)[:, None] * (moves - 1.0)
+    pnl = managers.from_expiries(factor * by_expiry[:, :count] - now[:, None]) + groups.sum(linear)[:, None] * (moves - 1.0)
 
     side = np.where(by_expiry[:, count] <= by_expiry[:, count + 1], count, count + 1)
     rows = np.arange(expiries.count)
     basis_factor = np.where(by_expiry[rows, side] < now, p.basis_addition + p.basis_multiple * years, 0.0)
-    basis = accounts.from_expiries((by_expiry[rows, side] - now) * basis_factor)
+    basis = managers.from_expiries((by_expiry[rows, side] - now) * basis_factor)
     worst = np.where(pnl.min(axis=1, initial=np.inf) < basis, pnl.argmin(axis=1) if count else count, count).astype(np.int64)
 
     in_basis = worst[groups.index] == count
     at = np.minimum(worst, max(count - 1, 0))
     span = np.where(in_basis, 0.0, linear * (moves[at] - 1.0)[groups.index])
     e = expiries.index
-    column, chosen = at[accounts.expiry_account[e]], np.arange(len(o))
+    column, chosen = at[managers.expiry_account[e]], np.arange(len(o))
     scenario_part = factor[e, column] * grid[chosen, column] - grid[chosen, -1]
     span[o] = np.where(in_basis[o], (grid[chosen, side[e]] - grid[chosen, -1]) * basis_factor[e], scenario_part)
 
     signed = units * np.sign(groups.sum(np.where(perpetual, units, 0.0)))[groups.index]
     perpetuals, bases = np.where(perpetual, signed, 0.0), np.where(base, units, 0.0)
     static = (perpetuals * p.perpetual_percent + bases * p.base_percent) * spot
-    static[o] = accounts.naked_shorts(q) * p.option_percent * spot[o]
+    static[o] = managers.naked_shorts(q) * p.option_percent * spot[o]
     amounts = perpetuals + bases
-    amounts[o] = accounts.gross(q)
-    charged = _confidence(book, quoted, accounts)
+    amounts[o] = managers.gross(q)
+    charged = _confidence(book, quoted, managers)
     margin = np.where(charged < p.confidence_threshold, (1.0 - charged) * p.confidence_margin, 0.0)
     foreign = np.where(columns.spot & ~base, units * quoted.price, 0.0) / market.stable
     value = base_value + foreign + unrealised(book, quoted)
     value[o] = grid[:, -1]
-    return Evaluation(accounts, pnl, basis, worst, value, span, static, margin * amounts * spot, foreign)
+    return Evaluation(managers, pnl, basis, worst, value, span, static, margin * amounts * spot, foreign)
 
 
 def _prices(book: MarginBook, quoted: Quotes, p: PmrmParameters, o: IntArray) -> Array:
@@ -204,7 +204,7 @@ class DerivePmrm:
 
     def requirement(self, book: MarginBook, market: Market, parameters: PmrmParameters, kind: Kind) -> Requirement:
         refuse(self.id, self.refusal(book, market))
-        found = evaluate(book, quotes(book, market), market, parameters, apart=False)
+        found = evaluate(book, quotes(book, market), market, parameters, None)
         factor, initial = self.factor(market, parameters, kind), kind is Kind.INITIAL
         parts = found.amounts(factor, initial)
         amount = float(parts.sum())
@@ -234,8 +234,12 @@ class DerivePmrm:
         )
 
     def isolated(self, book: MarginBook, market: Market, parameters: PmrmParameters, kind: Kind) -> Array:
+        return self.parts(book, market, parameters, kind, each_alone(book))
+
+    def parts(self, book: MarginBook, market: Market, parameters: PmrmParameters, kind: Kind, accounts: IntArray) -> Array:
+        """(n,) parts of the requirement of every numbered account; their sum over an account is its amount."""
         refuse(self.id, self.refusal(book, market))
-        found = evaluate(book, quotes(book, market), market, parameters, apart=True)
+        found = evaluate(book, quotes(book, market), market, parameters, accounts)
         return found.amounts(self.factor(market, parameters, kind), kind is Kind.INITIAL)
 
 

@@ -32,7 +32,7 @@ from aggregator.risk.margin.derive import (
 )
 from aggregator.risk.margin.interface import Attribution, AttributionMethod, Inputs, IntArray, Kind, MarginBook, Requirement
 from aggregator.risk.margin.market import Array, Market
-from aggregator.risk.margin.quotes import Quotes, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Quotes, each_alone, quotes, total, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, price
 
 
@@ -121,11 +121,11 @@ class Evaluation:
         return parts + self.initial_parts if initial else parts
 
 
-def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: Pmrm2Parameters, apart: bool) -> Evaluation:
-    """Everything that both margins are made of. Accounts are the underlyings, or the holdings themselves with `apart`."""
+def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: Pmrm2Parameters, accounts: IntArray | None) -> Evaluation:
+    """Everything that both margins are made of. Each underlying of each numbered account is margined by itself."""
     columns, p = book.columns, parameters
-    accounts = Accounts.of(book, apart, base_rows(book))
-    groups, o, expiries = accounts.groups, accounts.options, accounts.expiries
+    managers = Accounts.of(book, accounts, base_rows(book))
+    groups, o, expiries = managers.groups, managers.options, managers.expiries
     units, spot, count = columns.units, quoted.spot, len(p.scenarios)
     moves, weights = np.array([one.spot for one in p.scenarios]), np.array([one.weight for one in p.scenarios])
     skew = by_scenario(p.scenarios, VolatilityShock.LINEAR) | by_scenario(p.scenarios, VolatilityShock.ABSOLUTE)
@@ -145,38 +145,38 @@ def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: Pmrm2
     factor = np.where(by_expiry[:, :count] >= 0, positive[:, None], negative[:, None])
     raw = (factor * by_expiry[:, :count] - now[:, None]) * weights
     sign = np.where(skew & (raw > 0), -1.0, 1.0)
-    pnl = accounts.from_expiries(sign * raw) + groups.sum(linear)[:, None] * ((moves - 1.0) * weights)
+    pnl = managers.from_expiries(sign * raw) + groups.sum(linear)[:, None] * ((moves - 1.0) * weights)
 
     side = np.where(by_expiry[:, count] <= by_expiry[:, count + 1], count, count + 1)
     rows = np.arange(expiries.count)
     basis_factor = np.where(by_expiry[rows, side] < now, p.basis_addition + p.basis_multiple * years, 0.0)
-    basis = accounts.from_expiries((by_expiry[rows, side] - now) * basis_factor)
+    basis = managers.from_expiries((by_expiry[rows, side] - now) * basis_factor)
     worst = np.where(pnl.min(axis=1, initial=np.inf) < basis, pnl.argmin(axis=1) if count else count, count).astype(np.int64)
 
     in_basis, at = worst[groups.index] == count, np.minimum(worst, max(count - 1, 0))
     span = np.where(in_basis, 0.0, linear * ((moves - 1.0) * weights)[at][groups.index])
     e, chosen = expiries.index, np.arange(len(o))
-    column = at[accounts.expiry_account[e]]
+    column = at[managers.expiry_account[e]]
     scenario_part = sign[e, column] * (factor[e, column] * grid[chosen, column] - grid[chosen, -1]) * weights[column]
     span[o] = np.where(in_basis[o], (grid[chosen, side[e]] - grid[chosen, -1]) * basis_factor[e], scenario_part)
 
     signed = units * np.sign(groups.sum(np.where(columns.perpetual, units, 0.0)))[groups.index]
     notional = np.where(columns.perpetual, signed, 0.0) * spot
     maintenance, initial = notional * p.maintenance_perpetual_percent, notional * p.initial_perpetual_percent
-    naked = accounts.naked_shorts(q) * spot[o]
+    naked = managers.naked_shorts(q) * spot[o]
     maintenance[o], initial[o] = naked * p.maintenance_option_percent, naked * p.initial_option_percent
     maintenance += collateral * np.array([one.maintenance_haircut if one else 0.0 for one in terms], np.float64) * listed
     initial += collateral * np.array([one.initial_haircut if one else 0.0 for one in terms], np.float64) * listed
-    notional[o] = accounts.gross(q) * spot[o]
+    notional[o] = managers.gross(q) * spot[o]
     notional += np.where(listed, collateral, 0.0)
-    charged = _confidence(book, quoted, accounts)
+    charged = _confidence(book, quoted, managers)
     initial += np.where(charged < p.confidence_threshold, (1.0 - charged) * p.confidence_margin, 0.0) * notional
 
     value = collateral + unrealised(book, quoted)
     value[o] = grid[:, -1]
     foreign = np.where(columns.spot & ~listed, collateral, 0.0)
     incoherent = bool(np.any(positive > negative))
-    return Evaluation(accounts, pnl, basis, worst, value, span, maintenance, initial, foreign, incoherent)
+    return Evaluation(managers, pnl, basis, worst, value, span, maintenance, initial, foreign, incoherent)
 
 
 def _discounts(years: Array, rate: Array, p: Pmrm2Parameters) -> tuple[Array, Array]:
@@ -261,7 +261,7 @@ class DerivePmrm2:
 
     def requirement(self, book: MarginBook, market: Market, parameters: Pmrm2Parameters, kind: Kind) -> Requirement:
         refuse(self.id, self.refusal(book, market))
-        found = evaluate(book, quotes(book, market), market, parameters, apart=False)
+        found = evaluate(book, quotes(book, market), market, parameters, None)
         factor, initial = self.factor(market, parameters, kind), kind is Kind.INITIAL
         parts = found.amounts(factor, initial)
         value = total(found.value)
@@ -290,8 +290,12 @@ class DerivePmrm2:
         )
 
     def isolated(self, book: MarginBook, market: Market, parameters: Pmrm2Parameters, kind: Kind) -> Array:
+        return self.parts(book, market, parameters, kind, each_alone(book))
+
+    def parts(self, book: MarginBook, market: Market, parameters: Pmrm2Parameters, kind: Kind, accounts: IntArray) -> Array:
+        """(n,) parts of the requirement of every numbered account; their sum over an account is its amount."""
         refuse(self.id, self.refusal(book, market))
-        found = evaluate(book, quotes(book, market), market, parameters, apart=True)
+        found = evaluate(book, quotes(book, market), market, parameters, accounts)
         return found.amounts(self.factor(market, parameters, kind), kind is Kind.INITIAL)
 
 

@@ -33,7 +33,7 @@ from aggregator.risk.margin.interface import (
     ScenarioTable,
 )
 from aggregator.risk.margin.market import Array, BoolArray, Market
-from aggregator.risk.margin.quotes import Groups, Quotes, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Groups, Quotes, each_alone, quotes, total, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, price
 
 
@@ -103,29 +103,31 @@ class Evaluation:
         return self.value - self.options - self.bases + self.perpetuals + self.depeg + self.confidence
 
 
-def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: StandardParameters, kind: Kind, apart: bool) -> Evaluation:
-    """Every piece by holding. Options are netted within an expiry of an underlying, or not at all with `apart`."""
+def evaluate(
+    book: MarginBook, quoted: Quotes, market: Market, parameters: StandardParameters, kind: Kind, accounts: IntArray | None
+) -> Evaluation:
+    """Every piece by holding. Options are netted within an expiry of an underlying of one numbered account."""
     columns, initial = book.columns, kind is Kind.INITIAL
-    accounts = Accounts.of(book, apart, base_rows(book))
+    managers = Accounts.of(book, accounts, base_rows(book))
     terms = [_terms(one, parameters) for one in _keys(book)]
-    o, units, spot = accounts.options, columns.units, quoted.spot
+    o, units, spot = managers.options, columns.units, quoted.spot
 
     def each(field_of: Callable[[MarketTerms], float]) -> Array:
         return np.array([field_of(one) for one in terms], dtype=np.float64)
 
     side = np.where(columns.call[o], CALL, PUT)
     unit = price(quoted.price[o], columns.strike[o], quoted.years[o], quoted.volatility[o], side)
-    mark, expiries = unit * units[o], accounts.expiries
+    mark, expiries = unit * units[o], managers.expiries
     # an instrument is netted with itself: what counts is whether it is short in all
-    short = (accounts.instruments.sum(units[o]) < 0)[accounts.instruments.index]
+    short = (managers.instruments.sum(units[o]) < 0)[managers.instruments.index]
     alone = np.where(short, _one_short(book, quoted, [terms[row].options for row in o], o, unit, initial) * -units[o], 0.0)
-    loss, loss_parts = _max_loss(book, quoted, accounts, [terms[row].options for row in o], initial)
+    loss, loss_parts = _max_loss(book, quoted, managers, [terms[row].options for row in o], initial)
     by_rule = expiries.sum(alone)
     chosen = (by_rule >= loss)[expiries.index]
     options = np.zeros(len(book))
     options[o] = np.where(chosen, alone, loss_parts)
 
-    signed = units * np.sign(accounts.groups.sum(np.where(columns.perpetual, units, 0.0)))[accounts.groups.index]
+    signed = units * np.sign(managers.groups.sum(np.where(columns.perpetual, units, 0.0)))[managers.groups.index]
     open_perpetuals = np.where(columns.perpetual, signed, 0.0)
     rate = each(lambda one: one.initial_perpetual if initial else one.maintenance_perpetual)
     asset_value = np.where(columns.spot, units * quoted.price, 0.0)
@@ -136,7 +138,7 @@ def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: Stand
     if initial:
         bases = bases * each(lambda one: one.base_scale)
         depeg = max(parameters.depeg_threshold - market.stable, 0.0) * parameters.depeg_factor * spot * (open_perpetuals + shorts)
-        charged, threshold = _confidence(book, quoted, accounts), _thresholds(book, terms)
+        charged, threshold = _confidence(book, quoted, managers), _thresholds(book, terms)
         affected = np.where(columns.spot, np.where(bases != 0, asset_value, 0.0), (open_perpetuals + shorts) * spot)
         low = (charged < threshold) & (threshold != 0)
         confidence = np.where(low, (1.0 - charged) * each(lambda one: one.confidence_factor) * affected, 0.0)
@@ -269,7 +271,7 @@ class DeriveStandard:
     def requirement(self, book: MarginBook, market: Market, parameters: StandardParameters, kind: Kind) -> Requirement:
         refuse(self.id, self.refusal(book, market))
         quoted = quotes(book, market)
-        found = evaluate(book, quoted, market, parameters, kind, apart=False)
+        found = evaluate(book, quoted, market, parameters, kind, None)
         parts, value = found.amounts(), value_of(book, quoted, found)
         unlisted: BoolArray = book.columns.spot & (found.bases == 0) & (found.value != 0)
         notes = [] if parameters.confirmed else [f"parameters not confirmed on chain: {parameters.source}"]
@@ -299,8 +301,12 @@ class DeriveStandard:
         )
 
     def isolated(self, book: MarginBook, market: Market, parameters: StandardParameters, kind: Kind) -> Array:
+        return self.parts(book, market, parameters, kind, each_alone(book))
+
+    def parts(self, book: MarginBook, market: Market, parameters: StandardParameters, kind: Kind, accounts: IntArray) -> Array:
+        """(n,) parts of the requirement of every numbered account; their sum over an account is its amount."""
         refuse(self.id, self.refusal(book, market))
-        return evaluate(book, quotes(book, market), market, parameters, kind, apart=True).amounts()
+        return evaluate(book, quotes(book, market), market, parameters, kind, accounts).amounts()
 
 
 MODEL = DeriveStandard()

@@ -27,7 +27,7 @@ from aggregator.risk.margin.interface import (
 )
 from aggregator.risk.margin.market import Array, Market
 from aggregator.risk.margin.paradex import PUBLISHED, ScanScenario
-from aggregator.risk.margin.quotes import Groups, Quotes, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, each_alone, quotes, total, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, greeks
 
 
@@ -78,10 +78,10 @@ def sensitivities(book: MarginBook, quoted: Quotes) -> Sensitivities:
     )
 
 
-def evaluate(book: MarginBook, quoted: Quotes, parameters: GreeksParameters, apart: bool) -> Evaluation:
-    """The expansion and the full revaluation by underlying, or by holding with `apart`."""
+def evaluate(book: MarginBook, quoted: Quotes, parameters: GreeksParameters, accounts: IntArray | None) -> Evaluation:
+    """The expansion and the full revaluation by underlying, within each numbered account."""
     columns, p = book.columns, parameters
-    groups = Groups.of(np.arange(len(book), dtype=np.int64) if apart else columns.underlying)
+    groups = Groups.of(account_keys(book, accounts))
     moves = np.array([one.move for one in p.scenarios])
     shocks = np.array([one.volatility for one in p.scenarios])
     weights = np.array([one.weight for one in p.scenarios])
@@ -123,7 +123,7 @@ class GreeksNetting:
     def requirement(self, book: MarginBook, market: Market, parameters: GreeksParameters, kind: Kind) -> Requirement:
         self._refuse(book, market)
         quoted = quotes(book, market)
-        found = evaluate(book, quoted, parameters, apart=False)
+        found = evaluate(book, quoted, parameters, None)
         share = 1.0 if kind is Kind.INITIAL else parameters.maintenance_share
         parts = share * found.parts
         amount = float(parts.sum())
@@ -155,9 +155,13 @@ class GreeksNetting:
         )
 
     def isolated(self, book: MarginBook, market: Market, parameters: GreeksParameters, kind: Kind) -> Array:
+        return self.parts(book, market, parameters, kind, each_alone(book))
+
+    def parts(self, book: MarginBook, market: Market, parameters: GreeksParameters, kind: Kind, accounts: IntArray) -> Array:
+        """(n,) parts of the requirement of every numbered account; their sum over an account is its amount."""
         self._refuse(book, market)
         share = 1.0 if kind is Kind.INITIAL else parameters.maintenance_share
-        return share * evaluate(book, quotes(book, market), parameters, apart=True).parts
+        return share * evaluate(book, quotes(book, market), parameters, accounts).parts
 
     def _refuse(self, book: MarginBook, market: Market) -> None:
         reason = self.refusal(book, market)

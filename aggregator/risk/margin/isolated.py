@@ -29,7 +29,7 @@ from aggregator.risk.margin.interface import (
     ScenarioTable,
 )
 from aggregator.risk.margin.market import Array, Market
-from aggregator.risk.margin.quotes import Quotes, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Quotes, each_alone, quotes, total, unrealised
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: Isola
     rows = np.flatnonzero(columns.option)
     if len(rows):
         terms = StandardParameters({}, MarketTerms(options=parameters.options), 0.0, 0.0, parameters.source, True)
-        alone = standard.evaluate(book.take(rows), quoted.take(rows.astype(np.int64)), market, terms, kind, apart=True)
+        options = book.take(rows)
+        alone = standard.evaluate(options, quoted.take(rows.astype(np.int64)), market, terms, kind, each_alone(options))
         scale = np.where(columns.inverse[rows], quoted.spot[rows] / quoted.price[rows], 1.0)
         parts[rows] = alone.amounts() * scale
     return parts

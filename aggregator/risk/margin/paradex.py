@@ -29,7 +29,7 @@ from aggregator.risk.margin.interface import (
     ScenarioTable,
 )
 from aggregator.risk.margin.market import Array, BoolArray, Market
-from aggregator.risk.margin.quotes import Groups, Quotes, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, each_alone, quotes, total, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, greeks
 
 
@@ -114,11 +114,11 @@ def minimum_delta(deltas: Array, spot: float, parameters: ParadexParameters) -> 
     return (parameters.net_delta_charge * net + parameters.hedged_delta_charge * hedged) * spot
 
 
-def evaluate(book: MarginBook, quoted: Quotes, parameters: ParadexParameters, apart: bool) -> Evaluation:
-    """Scan, floor and provisions by underlying, or by holding with `apart`. Assets held take no part."""
+def evaluate(book: MarginBook, quoted: Quotes, parameters: ParadexParameters, accounts: IntArray | None) -> Evaluation:
+    """Scan, floor and provisions by underlying, within each numbered account. Assets held take no part."""
     columns, p = book.columns, parameters
     derivative = ~columns.spot
-    groups = Groups.of(np.arange(len(book), dtype=np.int64) if apart else columns.underlying)
+    groups = Groups.of(account_keys(book, accounts))
     moves = np.array([one.move for one in p.scenarios])
     shocks = np.array([one.volatility for one in p.scenarios])
     stretch = term_shock(np.where(columns.option, quoted.seconds, np.inf), p.short_term_power, p.long_term_power, p.floor_days)
@@ -175,7 +175,7 @@ class Paradex:
     def requirement(self, book: MarginBook, market: Market, parameters: ParadexParameters, kind: Kind) -> Requirement:
         self._refuse(book, market)
         quoted = quotes(book, market)
-        found = evaluate(book, quoted, parameters, apart=False)
+        found = evaluate(book, quoted, parameters, None)
         share = 1.0 if kind is Kind.INITIAL else parameters.maintenance_share
         assets = np.where(book.columns.spot, book.columns.units * quoted.price, 0.0)
         parts = found.amounts(share) + assets
@@ -210,11 +210,15 @@ class Paradex:
         )
 
     def isolated(self, book: MarginBook, market: Market, parameters: ParadexParameters, kind: Kind) -> Array:
+        return self.parts(book, market, parameters, kind, each_alone(book))
+
+    def parts(self, book: MarginBook, market: Market, parameters: ParadexParameters, kind: Kind, accounts: IntArray) -> Array:
+        """(n,) parts of the requirement of every numbered account; their sum over an account is its amount."""
         self._refuse(book, market)
         quoted = quotes(book, market)
         share = 1.0 if kind is Kind.INITIAL else parameters.maintenance_share
         assets = np.where(book.columns.spot, book.columns.units * quoted.price, 0.0)
-        return evaluate(book, quoted, parameters, apart=True).amounts(share) + assets
+        return evaluate(book, quoted, parameters, accounts).amounts(share) + assets
 
     def _refuse(self, book: MarginBook, market: Market) -> None:
         reason = self.refusal(book, market)

@@ -136,6 +136,17 @@ def pair(first: NDArray[np.int64], second: NDArray[np.int64]) -> IntArray:
     return first * width + second
 
 
+def account_keys(book: MarginBook, accounts: IntArray | None) -> IntArray:
+    """(n,) key of what is netted: the underlying, within its account where `accounts` numbers them; each holding by `each_alone`."""
+    underlying = book.columns.underlying
+    return underlying if accounts is None else pair(accounts, underlying)
+
+
+def each_alone(book: MarginBook) -> IntArray:
+    """Every holding in an account of its own."""
+    return np.arange(len(book), dtype=np.int64)
+
+
 def _row(holding: Holding, market: Market) -> tuple[float, ...]:
     missing = lacking(holding, market)
     if missing is not None:

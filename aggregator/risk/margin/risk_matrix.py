@@ -34,7 +34,7 @@ from aggregator.risk.margin.interface import (
     ScenarioTable,
 )
 from aggregator.risk.margin.market import Array, BoolArray, Market
-from aggregator.risk.margin.quotes import Groups, Quotes, pair, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, each_alone, pair, quotes, total, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, greeks
 
 VOLATILITIES = ("up", "same", "down")
@@ -134,15 +134,15 @@ def risk_vectors(book: MarginBook, quoted: Quotes, terms: list[BucketTerms], par
     return standard, far_profit * fraction
 
 
-def evaluate(book: MarginBook, quoted: Quotes, parameters: RiskMatrixParameters, apart: bool) -> Evaluation:
-    """Matrix margin by bucket, or by holding with `apart`. Collateral stands outside the matrix. ValueError without a derivative."""
+def evaluate(book: MarginBook, quoted: Quotes, parameters: RiskMatrixParameters, accounts: IntArray | None) -> Evaluation:
+    """Matrix margin by bucket of each numbered account. Collateral stands outside the matrix. ValueError without a derivative."""
     columns, n = book.columns, len(book)
     rows = np.flatnonzero(~columns.spot).astype(np.int64)
     inside, own = (book, quoted) if len(rows) == n else (book.take(rows), quoted.take(rows))
     terms = [_terms(inside, row, parameters) for row in range(len(rows))]
     standard, extended = risk_vectors(inside, own, terms, parameters)
-    keys = np.arange(len(rows), dtype=np.int64) if apart else pair(inside.columns.underlying, inside.columns.inverse.astype(np.int64))
-    groups = Groups.of(keys)
+    currency = inside.columns.inverse.astype(np.int64)
+    groups = Groups.of(pair(account_keys(inside, None if accounts is None else accounts[rows]), currency))
     first = groups.first
     coin, index = inside.columns.inverse[first], own.spot[first]
     to_usd = np.where(coin, index, 1.0)
@@ -251,7 +251,7 @@ class RiskMatrix:
     def requirement(self, book: MarginBook, market: Market, parameters: RiskMatrixParameters, kind: Kind) -> Requirement:
         self._refuse(book, market)
         quoted = quotes(book, market)
-        found = evaluate(book, quoted, parameters, apart=False)
+        found = evaluate(book, quoted, parameters, None)
         haircut, assets = _collateral(book, quoted, parameters)
         initial = kind is Kind.INITIAL
         factor = 1.0 if initial else parameters.maintenance_factor
@@ -288,9 +288,13 @@ class RiskMatrix:
         )
 
     def isolated(self, book: MarginBook, market: Market, parameters: RiskMatrixParameters, kind: Kind) -> Array:
+        return self.parts(book, market, parameters, kind, each_alone(book))
+
+    def parts(self, book: MarginBook, market: Market, parameters: RiskMatrixParameters, kind: Kind, accounts: IntArray) -> Array:
+        """(n,) parts of the requirement of every numbered account, without what is added once to an account's initial margin."""
         self._refuse(book, market)
         quoted = quotes(book, market)
-        found = evaluate(book, quoted, parameters, apart=True)
+        found = evaluate(book, quoted, parameters, accounts)
         factor = 1.0 if kind is Kind.INITIAL else parameters.maintenance_factor
         return factor * found.parts_usd + _collateral(book, quoted, parameters)[0]
 

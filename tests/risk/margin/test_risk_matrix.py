@@ -66,7 +66,7 @@ def test_published_responses(name: str) -> None:
     expected, index = case["expected"], case["index_price"]
     made, market = scene(case["positions"], index)
     parameters = parameters_of(case, made.underlyings[0])
-    found = evaluate(made, quotes(made, market), parameters, apart=False)
+    found = evaluate(made, quotes(made, market), parameters, None)
     assert found.standard[0] == pytest.approx(np.array(expected["aggregated_standard"]), rel=1e-9, abs=1e-12)
     assert found.worst_case[0] == pytest.approx(expected["worst_case"], rel=1e-9)
     assert found.roll_shock[0] == pytest.approx(expected["roll_shock"], rel=1e-9)
@@ -96,7 +96,7 @@ def test_the_dampener_forgives_small_far_losses_and_not_large_ones() -> None:
     few, many = (COIN_CASES["short call"], COIN_CASES["many far calls"])
     terms = PUBLISHED.coin["BTC"]
     for (made, market), forgiven in ((few, True), (many, False)):
-        found = evaluate(made, quotes(made, market), PUBLISHED, apart=False)
+        found = evaluate(made, quotes(made, market), PUBLISHED, None)
         _, raw = risk_vectors(made, quotes(made, market), [terms] * len(made), PUBLISHED)
         relief = (np.abs(PUBLISHED.extended_moves) / terms.price_range - 1) * terms.dampener / 65_000.0
         aggregated = raw.sum(axis=0)
@@ -107,7 +107,7 @@ def test_the_dampener_forgives_small_far_losses_and_not_large_ones() -> None:
 def test_gains_count_the_offset() -> None:
     made, market = COIN_CASES["perpetual and future"]
     half = replace(PUBLISHED, coin={"BTC": replace(PUBLISHED.coin["BTC"], profit_offset=0.5)})
-    none, some = (evaluate(made, quotes(made, market), one, apart=False).standard[0] for one in (PUBLISHED, half))
+    none, some = (evaluate(made, quotes(made, market), one, None).standard[0] for one in (PUBLISHED, half))
     assert none.max() == 0.0
     vectors_of, _ = risk_vectors(made, quotes(made, market), [PUBLISHED.coin["BTC"]] * 2, PUBLISHED)
     assert some.max() == pytest.approx(0.5 * vectors_of.sum(axis=0).max())

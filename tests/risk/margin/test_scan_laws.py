@@ -15,6 +15,7 @@ from aggregator.risk.margin import derive_pmrm, derive_pmrm2, derive_standard, g
 from aggregator.risk.margin.derive_parameters import PMRM2_MAINNET, PMRM2_MAINNET_AS_SCRIPTED, PMRM_MAINNET, STANDARD_MAINNET
 from aggregator.risk.margin.interface import Kind, MarginBook, MarginModel, Netted
 from aggregator.risk.margin.market import Market
+from aggregator.risk.margin.population import PopulationModel, requirements
 from tests.risk.margin.kit import book, market_of, perpetual, scaled
 from tests.risk.margin.scenes import call, put
 
@@ -40,6 +41,15 @@ SUBADDITIVE: dict[str, Method] = {
     "okx": (okx.MODEL, replace(okx.PUBLISHED, tiers=((np.inf, 1.0),))),
 }
 ALL: dict[str, Method] = {**SUBADDITIVE, "derive-standard": (derive_standard.MODEL, STANDARD_MAINNET)}
+
+POPULATION: dict[str, tuple[PopulationModel[Any], Any]] = {
+    "derive-pmrm": (derive_pmrm.MODEL, PMRM_MAINNET),
+    "derive-pmrm2": (derive_pmrm2.MODEL, PMRM2_MAINNET),
+    "derive-standard": (derive_standard.MODEL, STANDARD_MAINNET),
+    "paradex": (paradex.MODEL, paradex.PUBLISHED),
+    "greeks": (greeks.MODEL, greeks.MODEL.default_parameters()),
+    "deribit": (risk_matrix.MODEL, risk_matrix.PUBLISHED),
+}
 
 SIZES = st.integers(-5, 5).filter(bool)
 OPTIONS = st.builds(
@@ -183,3 +193,15 @@ def test_recognised_rules_are_not_subadditive() -> None:
     assert amount(rule, far, at, Kind.INITIAL) == pytest.approx(100.0)
     assert amount(rule, near, at, Kind.INITIAL) == pytest.approx(390.0)
     assert amount(rule, together, at, Kind.INITIAL) == pytest.approx(728.0)
+
+
+@pytest.mark.parametrize("name", ["derive-pmrm", "derive-pmrm2", "derive-standard", "paradex", "greeks", "deribit"])
+@given(books=st.lists(BOOKS, min_size=1, max_size=4), kind=KINDS)
+@QUICK
+def test_many_books_at_once_are_many_books_in_turn(name: str, books: list[MarginBook], kind: Kind) -> None:
+    model, parameters = POPULATION[name]
+    at = market(*books)
+    expected = [model.requirement(one, at, parameters, kind).amount for one in books]
+    assert requirements(model, [*books, MarginBook(())], at, parameters, kind).tolist() == pytest.approx(
+        [*expected, 0.0], rel=1e-9, abs=1e-7
+    )
