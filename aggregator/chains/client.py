@@ -24,7 +24,7 @@ from aggregator.chains.rpc import (
     RpcAnswer,
     RpcCall,
 )
-from aggregator.chains.transport import BodyTooLarge, EndpointTimedOut, Statistics
+from aggregator.chains.transport import BodyTooLarge, EndpointTimedOut, HostUnknown, Statistics
 from aggregator.model.errors import EndpointError, EndpointInvalid, EndpointOverloaded, EndpointRefused
 from aggregator.model.identifiers import ChainId
 
@@ -218,7 +218,7 @@ class _Work:
     def fail(self, endpoint: Endpoint, error: EndpointError) -> None:
         self.failures[endpoint] = error
         self._timeouts[endpoint] += isinstance(error, EndpointTimedOut)
-        if isinstance(error, EndpointRefused | BodyTooLarge) or self._timeouts[endpoint] >= _MOST_TIMEOUTS:
+        if isinstance(error, EndpointRefused | BodyTooLarge | HostUnknown) or self._timeouts[endpoint] >= _MOST_TIMEOUTS:
             self.given_up.add(endpoint)
 
     def worth_another_round(self, rounds_done: int, rounds: int) -> bool:

@@ -25,6 +25,10 @@ class EndpointTimedOut(EndpointUnreachable):
     """Silent for too long, or not done in time."""
 
 
+class HostUnknown(EndpointUnreachable):
+    """The name does not resolve or the certificate is not trusted: asking again at once would tell the same, slowly."""
+
+
 class ConnectionLost(EndpointUnreachable):
     """The connection was closed before an answer came."""
 
@@ -126,7 +130,7 @@ class Transport:
             raise _failure(error) from None
         except ValueError:
             # Not the answer: a host name that the resolver or the client library cannot even encode.
-            raise EndpointUnreachable("the host name is not one that can be looked up") from None
+            raise HostUnknown("the host name is not one that can be looked up") from None
         except OSError as error:
             raise ConnectionLost(f"the connection failed ({_reason(error)})") from None
 
@@ -152,9 +156,9 @@ def _failure(error: aiohttp.ClientError) -> EndpointUnreachable | EndpointInvali
     """Our name for a failure of the client library, whose own messages may hold the URL."""
     match error:
         case aiohttp.ClientConnectorDNSError():
-            return EndpointUnreachable("the host name is not known")
+            return HostUnknown("the host name is not known")
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            return EndpointUnreachable("no trusted TLS connection")
+            return HostUnknown("no trusted TLS connection")
         case aiohttp.ClientConnectorError():
             refused = error.errno is not None
             return EndpointUnreachable(f"the connection was refused ({_reason(error)})" if refused else "no connection")
