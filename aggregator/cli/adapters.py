@@ -10,6 +10,8 @@ from aggregator.cli.common import add_json_option, console, run_async
 from aggregator.model.errors import IncompleteError
 from aggregator.reading.adapter import Adapter
 from aggregator.reading.catalogue import adapters
+from aggregator.reading.venue import VenueAdapter
+from aggregator.reading.venue_manifest import venues
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(as_json: bool) -> int:
     known = adapters()
     if as_json:
-        json.dump({"schema": "crossmargin/adapters/1", "adapters": [_row(adapter) for adapter in known]}, sys.stdout, indent=2)
+        rows = {"adapters": [_row(adapter) for adapter in known], "venues": [_venue_row(one) for one in venues()]}
+        json.dump({"schema": "crossmargin/adapters/1", **rows}, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
     from rich.table import Table
@@ -40,7 +43,16 @@ def _list(as_json: bool) -> int:
         names = [chains[chain].short_name if chain in chains else chain for chain in manifest.deployments]
         capabilities = [f"{name.value} {support.value}" for name, support in manifest.capabilities.items()]
         table.add_row(manifest.slug, manifest.tier.value, manifest.family, " ".join(names), ", ".join(capabilities))
-    console().print(table)
+    out = console()
+    out.print(table)
+    trading = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("venue", "tier", "accounts by", "capabilities"):
+        trading.add_column(heading, overflow="fold", no_wrap=heading in ("venue", "tier"))
+    for one in venues():
+        capabilities = [f"{name.value} {support.value}" for name, support in one.manifest.capabilities.items()]
+        trading.add_row(one.slug, one.manifest.tier.value, one.manifest.account, ", ".join(capabilities))
+    out.print()
+    out.print(trading)
     return 0
 
 
@@ -78,4 +90,19 @@ def _row(adapter: Adapter) -> dict[str, object]:
             chain: [{"market": one.market, "contracts": dict(one.contracts), "source": one.source} for one in instances]
             for chain, instances in manifest.deployments.items()
         },
+    }
+
+
+def _venue_row(adapter: VenueAdapter) -> dict[str, object]:
+    manifest = adapter.manifest
+    return {
+        "slug": manifest.slug,
+        "name": manifest.name,
+        "tier": manifest.tier.value,
+        "documentation": manifest.documentation,
+        "capabilities": {name.value: support.value for name, support in manifest.capabilities.items()},
+        "account": manifest.account,
+        "base_url": manifest.base_url,
+        "limits": {"weight": manifest.limits.weight, "period_seconds": manifest.limits.period_seconds, "source": manifest.limits.source},
+        "source": manifest.source,
     }

@@ -1,4 +1,4 @@
-"""Accounts at trading venues in the terminal report: one line each, with the positions that come closest to liquidation."""
+"""Accounts at trading venues in the terminal report: one line each, with the position that comes closest to liquidation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def venue_section(accounts: Sequence[VenueAccountDocument], narrow: bool) -> Ren
     table.add_column("Account", overflow="ellipsis", max_width=24 if narrow else 36)
     for heading in ("Equity", "Maintenance") if narrow else ("Equity", "Initial", "Maintenance"):
         table.add_column(heading, justify="right")
-    table.add_column("Nearest liquidation", overflow="fold")
+    table.add_column("Liquidation", overflow="fold")
     for account in sorted(accounts, key=_cover)[:ACCOUNTS]:
         figures = [account.equity_usd, account.initial_margin_usd, account.maintenance_margin_usd]
         cells = [_figure(figure) for figure in (figures[::2] if narrow else figures)]

@@ -44,7 +44,7 @@ class VenueWork:
 def venue_work(owners: Sequence[AccountId], everywhere: bool, accounts: Iterable[str], record: Path | None = None) -> VenueWork:
     """Owners of the picture at every venue that knows them by address (with `everywhere`), and `NAME=ACCOUNT` each at its own.
 
-    InputError for an account that is none of its venue.
+    InputError for an account that is none of its venue, and for a recording of nothing.
     """
     asked: dict[str, dict[str, VenueOwner]] = {}
     remarks = []
@@ -58,6 +58,8 @@ def venue_work(owners: Sequence[AccountId], everywhere: bool, accounts: Iterable
         if not known and adapter.slug not in asked:
             what = f"{adapter.slug}: not asked, as it knows accounts by {adapter.manifest.account}; name one with --venue-account"
             remarks.append(Remark("venue-account-unknown", what))
+    if record is not None and not asked:
+        raise InputError("--record: no venue is asked; add --venues or --venue-account")
     return VenueWork({slug: tuple(several.values()) for slug, several in sorted(asked.items())}, tuple(remarks), record)
 
 
