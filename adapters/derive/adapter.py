@@ -23,6 +23,7 @@ T = TypeVar("T")
 APART = Decimal("1e-6")
 """of the larger side: more than rounding explains between figures of one answer"""
 LONGEST_NUMBER = 18
+_LABELS = {"SM": "standard margin", "PM": "portfolio margin", "PM2": "portfolio margin 2"}
 PLAIN = Context(prec=28)
 """what quotients are rounded to, half even"""
 
@@ -150,7 +151,7 @@ class _Account:
             ),
             parameters=self._parameters(),
             collateral_symbol=CASH,
-            label=f"subaccount {subaccount.number}, {subaccount.margin_type}",
+            label=_LABELS.get(subaccount.margin_type, subaccount.margin_type),
         )
 
     def _holding(self, position: Position) -> Holding:

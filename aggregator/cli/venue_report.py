@@ -21,19 +21,22 @@ def venue_section(accounts: Sequence[VenueAccountDocument], narrow: bool) -> Ren
     if not accounts:
         return None
     table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
-    table.add_column("Venue")
-    table.add_column("Account", overflow="ellipsis", max_width=24 if narrow else 36)
+    table.add_column("Account", overflow="fold")
     for heading in ("Equity", "Maintenance") if narrow else ("Equity", "Initial", "Maintenance"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("Liquidation", overflow="fold")
     for account in sorted(accounts, key=_cover)[:ACCOUNTS]:
         figures = [account.equity_usd, account.initial_margin_usd, account.maintenance_margin_usd]
         cells = [_figure(figure) for figure in (figures[::2] if narrow else figures)]
-        name = f"{short_owner(account.account.partition('/')[0])} {clean_text(account.label, 36)}".strip()
-        table.add_row(Text(clean_text(account.venue, 16)), Text(name), *cells, _nearest(account))
+        table.add_row(Text(_name(account)), *cells, _nearest(account))
     if len(accounts) > ACCOUNTS:
         table.add_row(Text(f"and {len(accounts) - ACCOUNTS} more", "dim"))
     return table
+
+
+def _name(account: VenueAccountDocument) -> str:
+    parts = (clean_text(account.venue, 16), short_owner(account.account.partition("/")[0]), clean_text(account.label, 36))
+    return " ".join(part for part in parts if part)
 
 
 def _cover(account: VenueAccountDocument) -> tuple[bool, Decimal]:

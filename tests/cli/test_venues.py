@@ -64,7 +64,7 @@ async def test_the_table_for_people(width: int) -> None:
     lines = shown.getvalue().splitlines()
     assert all(len(line) <= width for line in lines)
     # the thinnest first: 420 of 500
-    first = next(line for line in lines if line.startswith(("dydx-v4", "derive", "hyperliquid")))
+    first = next(line for line in lines if line.startswith(("dydx-v4", "derive", "hyperliqu")))
     assert first.startswith("dydx-v4") and "$500.00" in first and "$420.00" in first
     if width >= 100:
         assert "$9,000.00" in shown.getvalue() and "ETH −28.4 %" in shown.getvalue()
