@@ -94,6 +94,9 @@ async def _read(network: Venues, adapter: VenueAdapter, work: VenueWork, memory:
         except Exception as error:  # a fault of ours in one adapter must not cost the others their answers
             log.exception("%s failed", adapter.slug)
             holdings = Holdings(gaps=(adapter.gap("all accounts", f"the adapter failed: {type(error).__name__}"),))
+        if not reads.answered and not holdings.venue_accounts and holdings.gaps:
+            # a venue that is down is one gap, not one for everything that was asked of it
+            holdings = Holdings(gaps=(adapter.gap("everything at this venue", holdings.gaps[0].why),))
     if recorder is not None and work.record is not None:
         path = await asyncio.to_thread(recorder.write, work.record, str(now_ms))
         log.info("%s: %d exchanges recorded in %s", adapter.slug, len(recorder.exchanges), path)

@@ -78,8 +78,11 @@ async def test_a_venue_that_is_down_is_a_gap_and_costs_its_deadline_at_most() ->
         started = time.monotonic()
         picture = await made.take(request(venues=True, venue_urls=(f"hyperliquid={server.url}", "derive=http://127.0.0.1:1")))
         assert time.monotonic() - started < 5.5
-    gaps = {(gap.chain, gap.protocol) for gap in picture.portfolio.gaps}
-    assert {("eip155:999", "hyperliquid"), ("eip155:957", "derive")} <= gaps
+    gaps = {gap.protocol: gap for gap in picture.portfolio.gaps}
+    assert len(gaps) == len(picture.portfolio.gaps) == 3
+    assert (gaps["hyperliquid"].chain, gaps["hyperliquid"].what) == ("eip155:999", "everything at this venue")
+    assert "HTTP 500" in gaps["hyperliquid"].why
+    assert gaps["derive"].chain == "eip155:957" and "the connection was refused" in gaps["derive"].why
     assert picture.portfolio.venue_accounts == ()
     assert [warning.code for warning in picture.portfolio.warnings if warning.code.startswith("venue")] == ["venue-account-unknown"]
 
