@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +16,11 @@ from aggregator.model.instrument import MarginMode, VenueAccount
 from aggregator.reading.adapter import Holdings
 from aggregator.reading.venue_kit import broken_venue_laws, equity_of, read_venue
 from aggregator.reading.venue_manifest import venue
+from aggregator.risk.margin.hyperliquid import MODEL, SAMPLE, Tier
 from aggregator.risk.margin.hyperliquid import MarginTable as ModelTable
-from aggregator.risk.margin.hyperliquid import Tier
 from aggregator.risk.margin.hyperliquid import liquidation_price as model_price
+from aggregator.risk.margin.interface import Kind, MarginBook
+from aggregator.risk.margin.market import Market, Quote
 from tests.adapters.hyperliquid_venue import EVM_UBTC, SUB, TIME_MS, USER, VAULT, Account, balance, hyperliquid, position, state
 
 HYPERLIQUID = venue("hyperliquid")
@@ -312,3 +315,23 @@ def test_portfolio_ratios() -> None:
     assert portfolio_ratio(D(-1_000), D(100), [Support(D(5_020), D("0.65"))]) == D(1_200) / D("4241.5")
     assert portfolio_ratio(D(0), D(0), ()) is None
     assert portfolio_ratio(D(10), D(20), ()) == D("1.5")
+
+
+async def test_the_margin_model_says_the_same_of_what_was_read() -> None:
+    """Holdings, cash and the tiers that stand with the account are all that the model needs to reproduce the venue's figures."""
+    account = by_part(await read(Account({"": MAIN})))[""]
+    assert account.parameters is not None
+    values = account.parameters.values
+    tables = {}
+    for holding in account.holdings:
+        name = holding.instrument.symbol
+        numbers = sorted({int(key.split(".")[2]) for key in values if key.startswith(f"{name}.tier.")})
+        tiers = [(values[f"{name}.tier.{number}.lower_bound"], values[f"{name}.tier.{number}.max_leverage"]) for number in numbers]
+        tables[holding.instrument.underlying] = ModelTable(tuple(Tier(D(bound), int(leverage)) for bound, leverage in tiers))
+    parameters = replace(SAMPLE, tables=tables, portfolio=False)
+    prices = {one.instrument.underlying: Quote(float(one.mark_price or 0)) for one in account.holdings}
+    market = Market(account.as_of_ms / 1000, spot=prices, perpetuals=prices)
+    book = MarginBook(account.holdings, float(sum(one.amount for one in account.balances)))
+    found = MODEL.requirement(book, market, parameters, Kind.MAINTENANCE)
+    assert found.amount == pytest.approx(650, rel=1e-12) and found.equity == pytest.approx(9_000, rel=1e-12)
+    assert MODEL.requirement(book, market, parameters, Kind.INITIAL).amount == pytest.approx(3_100, rel=1e-12)
