@@ -13,21 +13,20 @@ from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import MarginAccount, Side
 from aggregator.model.price import PriceBook, PriceSeries
 from aggregator.model.snapshot import Gap, Remark
-from aggregator.risk.claims import Claims, claims, shadow_health
+from aggregator.risk.claims import Claims, shadow_health
 from aggregator.risk.comparison import Comparison, compare
-from aggregator.risk.correlation import correlations
-from aggregator.risk.coverage import Coverage, coverage
-from aggregator.risk.exposure import Exposures, Key, expose
+from aggregator.risk.coverage import Coverage
+from aggregator.risk.exposure import Exposures, Key
 from aggregator.risk.haircuts import Haircut, HaircutModel
 from aggregator.risk.liquidation import LiquidationPrice, Trigger, liquidation_prices, triggers
 from aggregator.risk.policy import DEFAULT, MODEL_VERSION, SCORE_VERSION, Policy
+from aggregator.risk.prepared import Prepared, prepare
 from aggregator.risk.probability import LiquidationProbability, probabilities
 from aggregator.risk.requirement import Requirement, requirement
-from aggregator.risk.scenarios import scenario_set
 from aggregator.risk.score import score
 from aggregator.risk.transfer import trapped_collateral
-from aggregator.risk.valuation import EXACT, LegValue, PositionValue, Valuation, total, value_portfolio
-from aggregator.risk.volatility import Volatility, VolatilitySource, by_factor, volatilities
+from aggregator.risk.valuation import EXACT, LegValue, PositionValue, Valuation, total
+from aggregator.risk.volatility import Volatility, VolatilitySource
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +88,16 @@ class Assessment:
 
 def assess(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeries], policy: Policy = DEFAULT) -> Assessment:
     """Assess a portfolio. Pure: the same inputs give the same figures, in whatever order positions and histories come."""
-    valuation = value_portfolio(portfolio, prices)
-    covered = coverage(portfolio, valuation, policy)
-    exposures = expose(portfolio, valuation)
-    series = by_factor(history)
-    moving = volatilities(exposures.factors, exposures.classes, series)
-    correlation = correlations(exposures.factors, exposures.classes, series)
-    scenarios = scenario_set(exposures, moving, correlation, policy)
+    return assess_prepared(prepare(portfolio, prices, history, policy))
+
+
+def assess_prepared(ready: Prepared) -> Assessment:
+    """The same of what is prepared already."""
+    portfolio, policy, valuation, covered, exposures = ready.portfolio, ready.policy, ready.valuation, ready.coverage, ready.exposures
+    moving, correlation, owed = ready.volatilities, ready.correlation, ready.claims
     haircuts = HaircutModel(exposures, moving, policy)
-    owed = claims(portfolio, valuation.accounts, exposures)
     order = triggers(owed)
-    breached = frozenset(number for number, account in enumerate(portfolio.margin_accounts) if account.liquidatable)
-    chances = probabilities(owed, breached, exposures.factors, moving, correlation, policy)
+    chances = probabilities(owed, ready.breached, exposures.factors, moving, correlation, policy)
 
     accounts = tuple(
         _account(number, account, valuation, exposures, haircuts, owed, order, chances)
@@ -108,7 +105,7 @@ def assess(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSerie
     )
     positions = tuple(_position((None, number), position, exposures, haircuts) for number, position in enumerate(valuation.positions))
     collateral, debt = _totals(valuation)
-    needed = requirement(portfolio, exposures, scenarios, policy) if covered.debt_known else None
+    needed = requirement(portfolio, exposures, ready.scenarios, policy) if covered.debt_known else None
     equity = _difference(collateral, debt) if covered.debt_known else None
     scored = covered.debt_read and all(one.probability is not None for one in accounts)
     return Assessment(
@@ -119,7 +116,7 @@ def assess(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSerie
         debt_usd=debt if covered.debt_known else None,
         equity_usd=equity,
         requirement=needed,
-        trapped_collateral_usd=trapped_collateral(exposures, policy.transfer_lag_hours) if covered.debt_known else None,
+        trapped_collateral_usd=trapped_collateral(exposures, policy) if covered.debt_known else None,
         margin_ratio=margin_ratio(equity, needed),
         score=score(chances.any_account["1d"]) if scored else None,
         probability=chances if scored else None,

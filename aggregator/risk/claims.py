@@ -105,6 +105,8 @@ def claims(portfolio: Portfolio, values: tuple[tuple[PositionValue, ...], ...], 
         bases=tuple(sorted({basis for lot in lots for basis in lot.bases})),
         leg_shapes={},
         leg_values={},
+        trees={},
+        lot_numbers={},
     )
     return Claims(
         {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from aggregator.model.identifiers import AssetId, ChainId
 from aggregator.model.portfolio import Portfolio
@@ -41,6 +42,8 @@ class Holding:
     redeemable: float
     """share of it that can be withdrawn now"""
     age_seconds: int
+    source: tuple[int | None, int, int | None] = (None, -1, None)
+    """margin account or None, position, and leg; no leg for the principal of a concentrated position"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,9 @@ class Exposures:
     """shape by (margin account or None, position, leg): of every leg in a margin account, and of every other one with a value"""
     leg_values: Mapping[tuple[int | None, int, int], float] = field(default_factory=dict)
     """USD value of the legs that have one"""
+    trees: Mapping[tuple[int | None, int, int], Tree] = field(default_factory=dict)
+    """what each leg with a shape is made of, its own token by token"""
+    lot_numbers: Mapping[Lot, int] = field(default_factory=dict)
 
     def delta(self, group: int | None = None) -> dict[str, float]:
         """Signed first-order USD exposure by factor, of one group or of all."""
@@ -135,14 +141,14 @@ class _Builder:
             for wrapper in sorted(kinds):
                 structure *= 1.0 - WRAPPER_HAIRCUTS.get(wrapper, 0.0)
             names = tuple(sorted(f"{one}:{symbol}" for one, symbol in bases.items()))
-            return Tree(Lot(factor, names, round(1.0 - structure, 12)))
+            return Tree(node.asset, Lot(factor, names, round(1.0 - structure, 12)))
         below = kinds | {kind}
         children = [
             self._tree(ComponentLike(part.component.asset, part.component.symbol, part.parts), bases, below, False) for part in parts
         ]
         weights = [float(value / worth) for value in known]
         is_pair = (pair or self.kinds.get(node.asset) == "pair" or kind is TokenKind.PAIR) and len(parts) == 2
-        return Tree(None, tuple(zip(weights, children, strict=True)), is_pair)
+        return Tree(node.asset, None, tuple(zip(weights, children, strict=True)), is_pair, tuple(known))
 
     def shape(self, tree: Tree) -> Shape:
         if tree.lot is not None:
@@ -162,11 +168,15 @@ class ComponentLike:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A shape before its lots have numbers."""
+    """A shape before its lots have numbers: a lot, or parts by their share of the value."""
 
+    asset: AssetId
+    """the token that this node stands for"""
     lot: Lot | None
     children: tuple[tuple[float, Tree], ...] = ()
     pair: bool = False
+    values: tuple[Decimal, ...] = ()
+    """exact USD values of the children, of which their shares are the ratios"""
 
     def lots(self) -> Iterator[Lot]:
         if self.lot is not None:
@@ -217,6 +227,8 @@ def expose(portfolio: Portfolio, valuation: Valuation) -> Exposures:
         {factor: factor_class(factor, followers.get(factor, ())) for factor in factors},
         shapes | ranged,
         values,
+        trees,
+        builder.index,
     )
 
 
@@ -244,17 +256,18 @@ def _holdings(group: int, where: tuple[int | None, int], position: PositionValue
     legs = position.legs
     principal = _range_shape(where, position, shapes)
     if principal is not None:
-        yield _principal(group, legs, principal)
-        for leg, shape in zip(legs, (principal.first, principal.second), strict=True):
+        yield _principal(group, where, legs, principal)
+        for index, (leg, shape) in enumerate(zip(legs, (principal.first, principal.second), strict=True)):
             if leg.leg.fees:
                 share = leg.leg.fees / (leg.leg.amount + leg.leg.fees)
-                yield Holding(group, leg.leg.side, *_scaled(leg, share), shape, 1.0, leg.age_seconds)
+                yield Holding(group, leg.leg.side, *_scaled(leg, share), shape, 1.0, leg.age_seconds, (*where, index))
         return
     for index, leg in enumerate(legs):
         if leg.value is not None and leg.value > 0:
             units = leg.leg.amount + leg.leg.fees
             redeemable = 1.0 if leg.leg.redeemable is None else min(1.0, leg.leg.redeemable / units) if units else 1.0
-            yield Holding(group, leg.leg.side, *_scaled(leg, 1.0), shapes[(*where, index)], redeemable, leg.age_seconds)
+            shape, source = shapes[(*where, index)], (*where, index)
+            yield Holding(group, leg.leg.side, *_scaled(leg, 1.0), shape, redeemable, leg.age_seconds, source)
 
 
 def _range_shape(where: tuple[int | None, int], position: PositionValue, shapes: Mapping[Key, Shape]) -> Range | None:
@@ -265,10 +278,10 @@ def _range_shape(where: tuple[int | None, int], position: PositionValue, shapes:
     return Range(shapes[(*where, 0)], shapes[(*where, 1)], span, _raw_price(legs[0]), _raw_price(legs[1]))
 
 
-def _principal(group: int, legs: Sequence[LegValue], shape: Range) -> Holding:
+def _principal(group: int, where: tuple[int | None, int], legs: Sequence[LegValue], shape: Range) -> Holding:
     shares = [leg.leg.amount / (leg.leg.amount + leg.leg.fees) if leg.leg.amount else 0.0 for leg in legs]
     value, low, high = (sum(part) for part in zip(*(_scaled(leg, share) for leg, share in zip(legs, shares, strict=True)), strict=True))
-    return Holding(group, legs[0].leg.side, value, low, high, shape, 1.0, max(leg.age_seconds for leg in legs))
+    return Holding(group, legs[0].leg.side, value, low, high, shape, 1.0, max(leg.age_seconds for leg in legs), (*where, None))
 
 
 def _scaled(leg: LegValue, share: float) -> tuple[float, float, float]:

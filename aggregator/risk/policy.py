@@ -27,6 +27,8 @@ class Policy:
     """pairwise scenarios are made for the largest factors only, so that their number stays bounded"""
     transfer_lag_hours: float = 24.0
     """until free collateral of another chain arrives when nobody but the owner acts"""
+    cut_off: frozenset[str] = frozenset()
+    """chains whose bridges are down: nothing that is free leaves them or arrives there"""
     debt_free_protocols: frozenset[str] = frozenset({"wallet", "prices"})
     """protocols in which nobody can owe anything: a gap there can only hide assets. The engine adds what the manifests say."""
 

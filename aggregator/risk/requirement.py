@@ -16,7 +16,7 @@ credit ≤ losses, and what may rescue is nested, so the three integrands are or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,9 +25,9 @@ from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import Side
 from aggregator.risk.exposure import Exposures
 from aggregator.risk.policy import Policy
-from aggregator.risk.scenarios import UNCHANGED, Moves, ScenarioSet
-from aggregator.risk.shapes import Array, multiplier
-from aggregator.risk.transfer import reach
+from aggregator.risk.scenarios import UNCHANGED, ScenarioSet
+from aggregator.risk.shapes import Array, Linear, Shape, multiplier
+from aggregator.risk.transfer import arrival
 
 SMALLEST_NEED_USD = 1e-9
 """what is needed at all is needed at least so much, so that no ratio overflows"""
@@ -63,130 +63,158 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
-class _Integrands:
-    """Losses of shape (scenarios,), and per group (groups, scenarios)."""
+class _Sums:
+    """Σ value · multiplier by row: everything linear as one matrix over the lots, what bends beside it."""
 
-    groups: Array
-    transfer_aware: Array
-    pooled: Array
+    linear: Array
+    """(rows, lots)"""
+    bent: list[tuple[int, float, Shape]]
+
+    @staticmethod
+    def of(rows: int, lots: int) -> _Sums:
+        return _Sums(np.zeros((rows, lots)), [])
+
+    def add(self, row: int, value: float, shape: Shape) -> None:
+        if isinstance(shape, Linear):
+            for lot, weight in shape.weights:
+                self.linear[row, lot] += value * weight
+        elif value:
+            self.bent.append((row, value, shape))
+
+    def at(self, lots: Array) -> Array:
+        """(rows, scenarios) at lot multipliers of shape (scenarios, lots)."""
+        result: Array = self.linear @ lots.T
+        for row, value, shape in self.bent:
+            result[row] += value * multiplier(shape, lots)
+        return result
 
 
 def expected_shortfall(losses: Array, level: float) -> float:
     """Mean of the worst (1−level) of equally likely losses, the last one in part: coherent for every number of draws."""
-    count = len(losses)
+    return float(expected_shortfalls(losses[None, :], level)[0])
+
+
+def expected_shortfalls(losses: Array, level: float) -> Array:
+    """The same of every row: (…, draws) → (…)."""
+    count = losses.shape[-1]
     if count == 0:
-        return 0.0
+        return np.zeros(losses.shape[:-1])
     tail = (1.0 - level) * count
-    ordered = np.sort(losses)[::-1]
     whole = min(int(tail + 1e-9), count)
-    part = tail - whole if whole < count else 0.0
-    return float((ordered[:whole].sum() + (max(part, 0.0) * ordered[whole] if whole < count else 0.0)) / tail)
+    part = max(tail - whole, 0.0) if whole < count else 0.0
+    if whole == count:
+        return np.asarray(losses.sum(axis=-1) / tail)
+    worst = np.partition(losses, count - whole - 1, axis=-1)[..., count - whole - 1 :]
+    return np.asarray((worst[..., 1:].sum(axis=-1) + part * worst[..., 0]) / tail)
 
 
 def requirement(portfolio: Portfolio, exposures: Exposures, scenarios: ScenarioSet, policy: Policy) -> Requirement:
     """Requirement of everything that has a value. A portfolio without holdings requires nothing."""
-    named = _integrands(portfolio, exposures, scenarios.named, policy)
-    draws = [_integrands(portfolio, exposures, moves, policy) for moves in scenarios.draws]
-    level = policy.shortfall_level
-    isolated = sum(_measure(named.groups[g], [one.groups[g] for one in draws], level) for g in range(len(exposures.groups)))
+    groups, named = len(exposures.groups), len(scenarios.named.names)
+    # rows: every group by itself, then the transfer-aware and the pooled level; columns: named scenarios, then each regime's draws
+    table = _integrands(portfolio, exposures, np.concatenate([scenarios.named.lots, *(moves.lots for moves in scenarios.draws)]), policy)
+    ends = np.cumsum([named, *(len(moves.lots) for moves in scenarios.draws)])
+    draws = [table[:, start:end] for start, end in itertools.pairwise(ends.tolist())]
+    shortfalls = [expected_shortfalls(one, policy.shortfall_level) for one in draws]
+    measures = np.max([table[:, :named].max(axis=1, initial=0.0), *shortfalls], axis=0)
+    aware, pooled = table[groups], table[groups + 1]
     losses = sorted(
-        (ScenarioLoss(*one) for one in zip(scenarios.named.names, named.transfer_aware.tolist(), named.pooled.tolist(), strict=True)),
+        (ScenarioLoss(*one) for one in zip(scenarios.named.names, aware[:named].tolist(), pooled[:named].tolist(), strict=True)),
         key=lambda one: (-one.loss, -one.pooled_loss, one.name != UNCHANGED, one.name),
     )
-    transfer_aware = _measure(named.transfer_aware, [one.transfer_aware for one in draws], level)
+    transfer_aware, pooled_figure = float(measures[groups]), float(measures[groups + 1])
     worst = losses[0]
     if transfer_aware > worst.loss:
-        regime, shortfall, pooled = max(
-            (
-                (moves.names[0], expected_shortfall(one.transfer_aware, level), expected_shortfall(one.pooled, level))
-                for moves, one in zip(scenarios.draws, draws, strict=True)
-            ),
-            key=lambda one: one[1],
-        )
-        worst = ScenarioLoss(f"expected-shortfall-{100 * level:g}-{regime}", shortfall, pooled)
-    pooled_figure = _measure(named.pooled, [one.pooled for one in draws], level)
+        number = max(range(len(draws)), key=lambda n: shortfalls[n][groups])
+        name = f"expected-shortfall-{100 * policy.shortfall_level:g}-{scenarios.draws[number].names[0]}"
+        worst = ScenarioLoss(name, float(shortfalls[number][groups]), float(shortfalls[number][groups + 1]))
     # the order holds exactly in real numbers; the clamps only remove the last bits of floating point
     transfer_aware = max(transfer_aware, pooled_figure)
     return Requirement(
-        max(isolated, transfer_aware),
+        max(float(measures[:groups].sum()), transfer_aware),
         transfer_aware,
         pooled_figure,
         worst,
         tuple(losses),
-        max((expected_shortfall(one.transfer_aware, 0.975) for one in draws), default=0.0),
-        max((expected_shortfall(one.transfer_aware, 0.99) for one in draws), default=0.0),
+        max((expected_shortfall(one[groups], 0.975) for one in draws), default=0.0),
+        max((expected_shortfall(one[groups], 0.99) for one in draws), default=0.0),
     )
 
 
-def _measure(named: Array, draws: Sequence[Array], level: float) -> float:
-    return max([float(named.max(initial=0.0)), *(expected_shortfall(one, level) for one in draws)])
-
-
-def _integrands(portfolio: Portfolio, exposures: Exposures, moves: Moves, policy: Policy) -> _Integrands:
-    groups, count = exposures.groups, moves.lots.shape[0]
-    losses = np.zeros((len(groups), count))
-    free = np.zeros((len(groups), count))
+def _integrands(portfolio: Portfolio, exposures: Exposures, lots: Array, policy: Policy) -> Array:
+    """Losses by scenario, shape (groups + 2, scenarios): each group by itself, transfer-aware, pooled."""
+    groups, count = exposures.groups, len(lots)
+    base, sums = np.zeros(2 * len(groups)), _Sums.of(2 * len(groups), lots.shape[1])
     for holding in exposures.holdings:
-        change = multiplier(holding.shape, moves.lots)
         match holding.side:
             case Side.DEBT:
-                losses[holding.group] += holding.high * change - holding.value
+                base[holding.group] -= holding.value
+                sums.add(holding.group, holding.high, holding.shape)
             case Side.SHORT:
-                losses[holding.group] += holding.value * (change - 1.0)
+                base[holding.group] -= holding.value
+                sums.add(holding.group, holding.value, holding.shape)
             case Side.LONG:
-                losses[holding.group] += holding.value * (1.0 - change)
+                base[holding.group] += holding.value
+                sums.add(holding.group, -holding.value, holding.shape)
             case _:
-                losses[holding.group] += holding.value - holding.low * change
+                base[holding.group] += holding.value
+                sums.add(holding.group, -holding.low, holding.shape)
                 if not groups[holding.group].indebted:
-                    free[holding.group] += holding.redeemable * holding.low * change
-    needs, costs = _liquidations(portfolio, exposures, moves)
-    plain = np.maximum(losses, 0.0)
+                    sums.add(len(groups) + holding.group, holding.redeemable * holding.low, holding.shape)
+    moved = base[:, None] + sums.at(lots)
+    losses, free = moved[: len(groups)], moved[len(groups) :]
+    needs, costs = _liquidations(portfolio, exposures, lots)
+    plain, gains = np.maximum(losses, 0.0), np.maximum(-losses, 0.0)
     chains = sorted({group.chain for group in groups})
-    on_chain = np.array([[float(group.chain == chain) for group in groups] for chain in chains]).reshape(len(chains), len(groups))
+    on_chain = np.array([[group.chain == chain for group in groups] for chain in chains], dtype=np.bool_).reshape(len(chains), len(groups))
     indebted = np.array([group.indebted for group in groups], dtype=np.bool_)
-    resources = on_chain @ free
+    resources = on_chain.astype(np.float64) @ free
     # what can arrive on a chain: all that is free there, and a part of what is free elsewhere
-    arriving = resources + reach(policy.transfer_lag_hours) * (resources.sum(axis=0) - resources)
-    gains = np.maximum(-losses, 0.0)
+    arriving = arrival(chains, policy) @ resources
     credit = np.zeros(count)
-    unsaved = np.zeros(count)
-    for row, members in enumerate(on_chain.astype(bool)):
+    for members in on_chain:
         credit += np.minimum(plain[members & indebted].sum(axis=0), gains[members & ~indebted].sum(axis=0))
-        unsaved += _unsaved(needs[members], costs[members], arriving[row])
     credit += np.minimum(plain[~indebted].sum(axis=0), gains.sum(axis=0) - credit)
-    everywhere = _unsaved(needs, costs, resources.sum(axis=0))
+    unsaved, everywhere = np.zeros(count), np.zeros(count)
+    breach = np.flatnonzero((needs > 0).any(axis=0))
+    if len(breach):
+        few_needs, few_costs = needs[:, breach], costs[:, breach]
+        everywhere[breach] = _unsaved(few_needs, few_costs, resources[:, breach].sum(axis=0))
+        for row, members in enumerate(on_chain):
+            unsaved[breach] += _unsaved(few_needs[members], few_costs[members], arriving[row, breach])
     # several chains may not count on the same free collateral: never better than having all of it at hand
     unsaved = np.maximum(unsaved, everywhere)
-    return _Integrands(plain + costs, plain.sum(axis=0) - credit + unsaved, np.maximum(losses.sum(axis=0), 0.0) + everywhere)
+    return np.vstack([plain + costs, plain.sum(axis=0) - credit + unsaved, np.maximum(losses.sum(axis=0), 0.0) + everywhere])
 
 
-def _liquidations(portfolio: Portfolio, exposures: Exposures, moves: Moves) -> tuple[Array, Array]:
+def _liquidations(portfolio: Portfolio, exposures: Exposures, lots: Array) -> tuple[Array, Array]:
     """USD needed to cure each account, and what liquidation takes from it, shape (groups, scenarios); 0 where it stays healthy.
 
     At market prices. The whole debt counts as closable, because a gap through health .95 opens it in the protocols that limit it before.
     """
-    shape = (len(exposures.groups), moves.lots.shape[0])
+    shape = (len(exposures.groups), len(lots))
     needs, costs = np.zeros(shape), np.zeros(shape)
-    for number, account in enumerate(portfolio.margin_accounts):
-        if not exposures.groups[number].indebted:
-            continue
-        counted, collateral, debt, bonus = (np.zeros(shape[1]) for _ in range(4))
-        for p, position in enumerate(account.positions):
+    owing = [number for number, group in enumerate(exposures.groups) if group.indebted and group.account is not None]
+    sums = _Sums.of(4 * len(owing), lots.shape[1])
+    for row, number in enumerate(owing):
+        for p, position in enumerate(portfolio.margin_accounts[number].positions):
             for n, leg in enumerate(position.legs):
                 key = (number, p, n)
                 if key not in exposures.leg_values:
                     continue
-                value = exposures.leg_values[key] * multiplier(exposures.leg_shapes[key], moves.lots)
+                value, follows = exposures.leg_values[key], exposures.leg_shapes[key]
                 if leg.side is Side.DEBT:
-                    debt += value
+                    sums.add(4 * row, value, follows)
                 elif leg.side is Side.COLLATERAL and leg.terms is not None and leg.terms.liquidation_threshold > 0:
-                    counted += float(leg.terms.liquidation_threshold) * value
-                    collateral += value
-                    bonus += float(leg.terms.liquidation_bonus) * value
-        need = np.maximum(debt - counted, 0.0)
-        share = np.divide(bonus, collateral, out=np.zeros(shape[1]), where=collateral > 0)
-        needs[number] = need
-        costs[number] = np.where(need > 0, share * np.minimum(debt, collateral / (1.0 + share)), 0.0)
+                    sums.add(4 * row + 1, float(leg.terms.liquidation_threshold) * value, follows)
+                    sums.add(4 * row + 2, value, follows)
+                    sums.add(4 * row + 3, float(leg.terms.liquidation_bonus) * value, follows)
+    moved = sums.at(lots)
+    debt, counted, collateral, bonus = (moved[part::4] for part in range(4))
+    need = np.maximum(debt - counted, 0.0)
+    share = np.divide(bonus, collateral, out=np.zeros_like(bonus), where=collateral > 0)
+    needs[owing] = need
+    costs[owing] = np.where(need > 0, share * np.minimum(debt, collateral / (1.0 + share)), 0.0)
     return needs, costs
 
 

@@ -1,0 +1,58 @@
+"""Everything that an assessment of one portfolio stands on, computed once: values, exposures, volatilities, scenarios, claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aggregator.model.portfolio import Portfolio
+from aggregator.model.price import PriceBook, PriceSeries
+from aggregator.risk.claims import Claims, claims
+from aggregator.risk.correlation import correlations
+from aggregator.risk.coverage import Coverage, coverage
+from aggregator.risk.exposure import Exposures, expose
+from aggregator.risk.policy import DEFAULT, Policy
+from aggregator.risk.scenarios import ScenarioSet, scenario_set
+from aggregator.risk.shapes import Array
+from aggregator.risk.valuation import Valuation, value_portfolio
+from aggregator.risk.volatility import Volatility, by_factor, volatilities
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One portfolio at one moment, ready for every figure that is asked of it. `correlation` is in the order of `exposures.factors`."""
+
+    portfolio: Portfolio
+    policy: Policy
+    valuation: Valuation
+    coverage: Coverage
+    exposures: Exposures
+    volatilities: Mapping[str, Volatility]
+    correlation: Array
+    scenarios: ScenarioSet
+    claims: Claims
+
+    @property
+    def breached(self) -> frozenset[int]:
+        """Accounts that their protocol already calls liquidatable."""
+        return frozenset(number for number, account in enumerate(self.portfolio.margin_accounts) if account.liquidatable)
+
+
+def prepare(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeries], policy: Policy = DEFAULT) -> Prepared:
+    """Pure: the same inputs give the same figures, in whatever order positions and histories come."""
+    valuation = value_portfolio(portfolio, prices)
+    exposures = expose(portfolio, valuation)
+    series = by_factor(history)
+    moving = volatilities(exposures.factors, exposures.classes, series)
+    correlation = correlations(exposures.factors, exposures.classes, series)
+    return Prepared(
+        portfolio,
+        policy,
+        valuation,
+        coverage(portfolio, valuation, policy),
+        exposures,
+        moving,
+        correlation,
+        scenario_set(exposures, moving, correlation, policy),
+        claims(portfolio, valuation.accounts, exposures),
+    )
