@@ -104,6 +104,7 @@ def test_an_account_by_hand() -> None:
     assert initial.net == pytest.approx(7_000)
     np.testing.assert_allclose(initial.attribution.parts, [2_440.0, 1_560.0])
     assert not initial.verified and "sample" in initial.notes[0]
+    assert initial.components == pytest.approx({"initial": 4_000, "maintenance": 2_400, "notional": 200_000})
 
 
 def test_the_account_s_own_fraction_raises_only_the_initial_margin() -> None:
@@ -151,7 +152,20 @@ def test_liquidation_prices() -> None:
         fillable_price(Risk(1, 0, 0), before, 100)
 
 
+def test_what_an_account_may_do() -> None:
+    assert Risk(100, 100, 60).initially_collateralised and not Risk(99, 100, 60).initially_collateralised
+    assert Risk(60, 100, 60).maintained and not Risk(59, 100, 60).maintained
+    assert not Risk(-5, 0, 0).liquidatable and not Risk(60, 100, 60).liquidatable
+    assert Risk(1, 2, 3) + Risk(10, 20, 30) == Risk(11, 22, 33) and Risk() == Risk(0, 0, 0)
+    place = DydxMarket(-4, -1, LiquidityTier(10_000, 500_000))
+    assert place.position(-7_000, 55_550) == Risk(-3_888_500_000, 38_885_000, 19_442_500)
+    assert place.position(7_000, 55_550, quote_balance=-5, own_ppm=20_000) == Risk(3_888_499_995, 77_770_000, 19_442_500)
+    assert place.position(0, 55_550) == Risk(0, 0, 0)
+
+
 def test_the_riskier_account_goes_first() -> None:
+    assert Risk(50, 0, 200).riskier_than(Risk(25, 0, 100)) and not Risk(25, 0, 100).riskier_than(Risk(50, 0, 200))
+    assert not Risk(5, 0, 0).riskier_than(Risk(5, 0, 0)) and not Risk(7, 0, 0).riskier_than(Risk(5, 0, 0))
     assert Risk(50, 0, 100).riskier_than(Risk(60, 0, 100))
     assert not Risk(60, 0, 100).riskier_than(Risk(50, 0, 100))
     assert Risk(50, 0, 100).riskier_than(Risk(25, 0, 50))

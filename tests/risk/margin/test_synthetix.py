@@ -69,6 +69,11 @@ def test_the_contracts_own_collateral_discounts() -> None:
         assert one.value(wad(decimal(case["amount"])), wad(decimal(case["price"]))) == wad(decimal(case["expected_value"]))
 
 
+@pytest.mark.data
+def test_the_sample_is_the_contracts_own_markets() -> None:
+    assert {name: terms(one) for name, one in vectors("synthetix_v3")["markets"].items()} == dict(SAMPLE.markets)
+
+
 def test_arithmetic_truncates() -> None:
     assert (multiply(-1, WAD // 2), multiply(1, WAD // 2), multiply(-3, WAD // 2)) == (0, 0, -1)
     assert (divide(-1, 3 * WAD), divide(2, 3)) == (0, 2 * WAD // 3)
