@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from hypothesis import settings
 
 from aggregator.localnet.network import local_network
 from aggregator.localnet.node import LocalChain
 from aggregator.localnet.packages import PackageStore, cache_directory
 from aggregator.localnet.world import World
+
+# The same examples in every run, so that a red run is about the change; HYPOTHESIS_PROFILE=search looks for new ones.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture(scope="session")

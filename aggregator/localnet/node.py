@@ -51,10 +51,14 @@ class LocalChain:
         process = await anvil.start(binary, chain_id, port=port, state=state)
         session = aiohttp.ClientSession(json_serialize=lambda value: orjson.dumps(value).decode(), connector=aiohttp.TCPConnector(limit=32))
         chain = cls(chain_id, process, session)
-        await chain.rpc("anvil_setBlockTimestampInterval", chain.spacing)
-        if state is not None:
-            # The node's own clock stands at the genesis again: the next block would lie before the loaded head.
-            await chain.set_time(await chain.now() + chain.spacing)
+        try:
+            await chain.rpc("anvil_setBlockTimestampInterval", chain.spacing)
+            if state is not None:
+                # The node's own clock stands at the genesis again: the next block would lie before the loaded head.
+                await chain.set_time(await chain.now() + chain.spacing)
+        except BaseException:
+            await chain.stop()
+            raise
         return chain
 
     @property

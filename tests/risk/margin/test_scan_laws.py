@@ -136,7 +136,7 @@ def test_netting_never_costs(name: str, made: MarginBook, kind: Kind) -> None:
     assert benefit >= -1e-6 * max(1.0, amount(SUBADDITIVE[name], made, market(made), kind))
 
 
-@pytest.mark.parametrize("name", ["derive-pmrm", "derive-pmrm2", "derive-standard"])
+@pytest.mark.parametrize("name", ["derive-pmrm", "derive-standard"])
 @given(
     made=BOOKS,
     extra=st.builds(
@@ -148,7 +148,10 @@ def test_netting_never_costs(name: str, made: MarginBook, kind: Kind) -> None:
 )
 @QUICK
 def test_a_gift_of_a_long_option_never_hurts(name: str, made: MarginBook, extra: Holding) -> None:
-    """Value rises by at least as much as the maintenance requirement."""
+    """Value rises by at least as much as the maintenance requirement.
+
+    Not so in the second PMRM: its skew scenarios count a gain of an expiry as a loss, so a far option may ask for more than it is worth.
+    """
     model, parameters = ALL[name]
     larger = MarginBook((*made.holdings, extra))
     at = market(made, larger)
