@@ -13,7 +13,7 @@ from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import MarginAccount, Side
 from aggregator.model.price import PriceBook, PriceSeries
 from aggregator.model.snapshot import Gap, Remark
-from aggregator.risk.claims import Claims, shadow_health
+from aggregator.risk.claims import Claims, owes_nothing, shadow_health
 from aggregator.risk.comparison import Comparison, compare
 from aggregator.risk.coverage import Coverage
 from aggregator.risk.exposure import Exposures, Key
@@ -153,7 +153,6 @@ def _account(
     legs = [leg for position in values for leg in position.legs]
     debts = [leg.value for leg in legs if leg.leg.side is Side.DEBT]
     own = owed.by_account.get(number)
-    nothing_owed = account.debt_free or (account.health_factor is not None and not any(leg.leg.side is Side.DEBT for leg in legs))
     return AccountAssessment(
         tuple(_position((number, p), position, exposures, haircuts) for p, position in enumerate(values)),
         total(leg.value for leg in legs if leg.leg.side in (Side.COLLATERAL, Side.IDLE)),
@@ -161,7 +160,7 @@ def _account(
         shadow_health(account, values),
         liquidation_prices(own, owed.exposures) if own is not None else (),
         next((trigger for trigger in order if trigger.account == number), None),
-        chances.accounts[number] if own is not None else dict.fromkeys(chances.any_account, 0.0) if nothing_owed else None,
+        chances.accounts[number] if own is not None else dict.fromkeys(chances.any_account, 0.0) if owes_nothing(account) else None,
     )
 
 

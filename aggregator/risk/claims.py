@@ -117,6 +117,11 @@ def claims(portfolio: Portfolio, values: tuple[tuple[PositionValue, ...], ...], 
     )
 
 
+def owes_nothing(account: MarginAccount) -> bool:
+    """Whether it is known that nothing is owed."""
+    return account.debt_free or (account.health_factor is not None and not any(leg.side is Side.DEBT for leg in account.legs))
+
+
 def shadow_health(account: MarginAccount, values: tuple[PositionValue, ...]) -> Decimal | None:
     """Health at market or look-through prices, unpriced collateral counting nothing; None without debt or where a debt has no value."""
     counted, debt = Decimal(0), Decimal(0)

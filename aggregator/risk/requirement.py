@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import Side
@@ -28,6 +30,8 @@ from aggregator.risk.policy import Policy
 from aggregator.risk.scenarios import UNCHANGED, ScenarioSet
 from aggregator.risk.shapes import Array, Linear, Shape, multiplier
 from aggregator.risk.transfer import arrival
+
+IntArray: TypeAlias = NDArray[np.int64]
 
 SMALLEST_NEED_USD = 1e-9
 """what is needed at all is needed at least so much, so that no ratio overflows"""
@@ -144,59 +148,62 @@ def requirement(portfolio: Portfolio, exposures: Exposures, scenarios: ScenarioS
 def _integrands(portfolio: Portfolio, exposures: Exposures, lots: Array, policy: Policy) -> Array:
     """Losses by scenario, shape (groups + 2, scenarios): each group by itself, transfer-aware, pooled."""
     groups, count = exposures.groups, len(lots)
-    base, sums = np.zeros(2 * len(groups)), _Sums.of(2 * len(groups), lots.shape[1])
+    base, moving, free = np.zeros(len(groups)), _Sums.of(len(groups), lots.shape[1]), _Sums.of(len(groups), lots.shape[1])
     for holding in exposures.holdings:
+        group = holding.group
         match holding.side:
             case Side.DEBT:
-                base[holding.group] -= holding.value
-                sums.add(holding.group, holding.high, holding.shape)
+                base[group] -= holding.value
+                moving.add(group, holding.high, holding.shape)
             case Side.SHORT:
-                base[holding.group] -= holding.value
-                sums.add(holding.group, holding.value, holding.shape)
+                base[group] -= holding.value
+                moving.add(group, holding.value, holding.shape)
             case Side.LONG:
-                base[holding.group] += holding.value
-                sums.add(holding.group, -holding.value, holding.shape)
+                base[group] += holding.value
+                moving.add(group, -holding.value, holding.shape)
             case _:
-                base[holding.group] += holding.value
-                sums.add(holding.group, -holding.low, holding.shape)
-                if not groups[holding.group].indebted:
-                    sums.add(len(groups) + holding.group, holding.redeemable * holding.low, holding.shape)
-    moved = base[:, None] + sums.at(lots)
-    losses, free = moved[: len(groups)], moved[len(groups) :]
-    needs, costs = _liquidations(portfolio, exposures, lots)
-    plain, gains = np.maximum(losses, 0.0), np.maximum(-losses, 0.0)
+                base[group] += holding.value
+                moving.add(group, -holding.low, holding.shape)
+                if not groups[group].indebted:
+                    free.add(group, holding.redeemable * holding.low, holding.shape)
+    losses = moving.at(lots)
+    losses += base[:, None]
+    table = np.empty((len(groups) + 2, count))
+    plain = np.maximum(losses, 0.0, out=table[: len(groups)])
+    gains = plain - losses
     chains = sorted({group.chain for group in groups})
     on_chain = np.array([[group.chain == chain for group in groups] for chain in chains], dtype=np.bool_).reshape(len(chains), len(groups))
     indebted = np.array([group.indebted for group in groups], dtype=np.bool_)
-    resources = on_chain.astype(np.float64) @ free
-    # what can arrive on a chain: all that is free there, and a part of what is free elsewhere
-    arriving = arrival(chains, policy) @ resources
     credit = np.zeros(count)
     for members in on_chain:
-        credit += np.minimum(plain[members & indebted].sum(axis=0), gains[members & ~indebted].sum(axis=0))
+        if (members & indebted).any() and (members & ~indebted).any():
+            credit += np.minimum(plain[members & indebted].sum(axis=0), gains[members & ~indebted].sum(axis=0))
     credit += np.minimum(plain[~indebted].sum(axis=0), gains.sum(axis=0) - credit)
-    unsaved, everywhere = np.zeros(count), np.zeros(count)
-    breach = np.flatnonzero((needs > 0).any(axis=0))
+    np.subtract(plain.sum(axis=0), credit, out=table[-2])
+    np.maximum(losses.sum(axis=0), 0.0, out=table[-1])
+    owing, breach, needs, costs = _liquidations(portfolio, exposures, lots)
     if len(breach):
-        few_needs, few_costs = needs[:, breach], costs[:, breach]
-        everywhere[breach] = _unsaved(few_needs, few_costs, resources[:, breach].sum(axis=0))
-        for row, members in enumerate(on_chain):
-            unsaved[breach] += _unsaved(few_needs[members], few_costs[members], arriving[row, breach])
-    # several chains may not count on the same free collateral: never better than having all of it at hand
-    unsaved = np.maximum(unsaved, everywhere)
-    return np.vstack([plain + costs, plain.sum(axis=0) - credit + unsaved, np.maximum(losses.sum(axis=0), 0.0) + everywhere])
+        resources = on_chain.astype(np.float64) @ free.at(lots[breach])
+        # what can arrive on a chain: all that is free there, and a part of what is free elsewhere
+        arriving = arrival(chains, policy) @ resources
+        everywhere, unsaved = _unsaved(needs, costs, resources.sum(axis=0)), np.zeros(len(breach))
+        for row, members in enumerate(on_chain[:, owing]):
+            unsaved += _unsaved(needs[members], costs[members], arriving[row])
+        table[np.ix_(owing, breach)] += costs
+        # several chains may not count on the same free collateral: never better than having all of it at hand
+        table[-2, breach] += np.maximum(unsaved, everywhere)
+        table[-1, breach] += everywhere
+    return table
 
 
-def _liquidations(portfolio: Portfolio, exposures: Exposures, lots: Array) -> tuple[Array, Array]:
-    """USD needed to cure each account, and what liquidation takes from it, shape (groups, scenarios); 0 where it stays healthy.
+def _liquidations(portfolio: Portfolio, exposures: Exposures, lots: Array) -> tuple[IntArray, IntArray, Array, Array]:
+    """Groups that owe (n,), scenarios in which one of them breaches (s,); USD that cures each there, and what liquidation takes (n, s).
 
     At market prices. The whole debt counts as closable, because a gap through health .95 opens it in the protocols that limit it before.
     """
-    shape = (len(exposures.groups), len(lots))
-    needs, costs = np.zeros(shape), np.zeros(shape)
-    owing = [number for number, group in enumerate(exposures.groups) if group.indebted and group.account is not None]
-    sums = _Sums.of(4 * len(owing), lots.shape[1])
-    for row, number in enumerate(owing):
+    owing = np.array([number for number, group in enumerate(exposures.groups) if group.indebted and group.account is not None], np.int64)
+    lacking, parts = _Sums.of(len(owing), lots.shape[1]), _Sums.of(3 * len(owing), lots.shape[1])
+    for row, number in enumerate(owing.tolist()):
         for p, position in enumerate(portfolio.margin_accounts[number].positions):
             for n, leg in enumerate(position.legs):
                 key = (number, p, n)
@@ -204,18 +211,18 @@ def _liquidations(portfolio: Portfolio, exposures: Exposures, lots: Array) -> tu
                     continue
                 value, follows = exposures.leg_values[key], exposures.leg_shapes[key]
                 if leg.side is Side.DEBT:
-                    sums.add(4 * row, value, follows)
+                    lacking.add(row, value, follows)
+                    parts.add(3 * row, value, follows)
                 elif leg.side is Side.COLLATERAL and leg.terms is not None and leg.terms.liquidation_threshold > 0:
-                    sums.add(4 * row + 1, float(leg.terms.liquidation_threshold) * value, follows)
-                    sums.add(4 * row + 2, value, follows)
-                    sums.add(4 * row + 3, float(leg.terms.liquidation_bonus) * value, follows)
-    moved = sums.at(lots)
-    debt, counted, collateral, bonus = (moved[part::4] for part in range(4))
-    need = np.maximum(debt - counted, 0.0)
+                    lacking.add(row, -float(leg.terms.liquidation_threshold) * value, follows)
+                    parts.add(3 * row + 1, value, follows)
+                    parts.add(3 * row + 2, float(leg.terms.liquidation_bonus) * value, follows)
+    needs = np.maximum(lacking.at(lots), 0.0)
+    breach = np.flatnonzero(needs.any(axis=0))
+    needs, there = needs[:, breach], parts.at(lots[breach])
+    debt, collateral, bonus = (there[part::3] for part in range(3))
     share = np.divide(bonus, collateral, out=np.zeros_like(bonus), where=collateral > 0)
-    needs[owing] = need
-    costs[owing] = np.where(need > 0, share * np.minimum(debt, collateral / (1.0 + share)), 0.0)
-    return needs, costs
+    return owing, breach, needs, np.where(needs > 0, share * np.minimum(debt, collateral / (1.0 + share)), 0.0)
 
 
 def _unsaved(needs: Array, costs: Array, resources: Array) -> Array:

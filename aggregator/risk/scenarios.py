@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -173,21 +174,36 @@ def standard_shocks(names: Sequence[str], policy: Policy) -> Array:
     half = policy.draws // 2
     result = np.empty((2 * half, len(names)))
     for column, name in enumerate(names):
-        key = int.from_bytes(hashlib.sha256(f"{policy.seed}/{name}".encode()).digest()[:8], "big")
-        draws = np.random.Generator(np.random.Philox(key)).standard_normal(half)
+        draws = _draws_of(name, policy.seed, half)
         result[:half, column], result[half:, column] = draws, -draws
     return result
 
 
+@lru_cache(maxsize=1024)
+def _draws_of(name: str, seed: int, count: int) -> Array:
+    """The draws that belong to a name; they are what costs most, and always the same."""
+    key = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big")
+    return _fixed(np.random.Generator(np.random.Philox(key)).standard_normal(count))
+
+
+def _fixed(values: Array) -> Array:
+    values.flags.writeable = False
+    return values
+
+
 def tail_scale(policy: Policy) -> Array:
     """The common factor √(2/χ²₄) that makes normal draws Student-t with unit variance: evenly spread quantiles in a fixed random order."""
-    half = policy.draws // 2
+    return _tail_scale(policy.draws // 2, policy.seed)
+
+
+@lru_cache(maxsize=64)
+def _tail_scale(half: int, seed: int) -> Array:
     probabilities = (np.arange(half) + 0.5) / half
     quantiles = chi_square_4_quantile(probabilities)
-    key = int.from_bytes(hashlib.sha256(f"{policy.seed}/tail".encode()).digest()[:8], "big")
+    key = int.from_bytes(hashlib.sha256(f"{seed}/tail".encode()).digest()[:8], "big")
     order = np.random.Generator(np.random.Philox(key)).permutation(half)
     scale = np.sqrt((TAIL_FREEDOM - 2) / quantiles[order])
-    return np.concatenate([scale, scale])
+    return _fixed(np.concatenate([scale, scale]))
 
 
 def chi_square_4_quantile(probabilities: Array) -> Array:

@@ -71,7 +71,7 @@ def multiplier(shape: Shape, lots: Array) -> Array:
         case Mixed(parts):
             return np.asarray(sum((weight * multiplier(part, lots) for weight, part in parts), np.zeros(lots.shape[:-1])))
         case Range():
-            return _range(shape, lots)
+            return range_multiplier(shape, multiplier(shape.first, lots), multiplier(shape.second, lots))
 
 
 def range_amounts(position: ConcentratedRange, sqrt_price: Array) -> tuple[Array, Array]:
@@ -81,13 +81,13 @@ def range_amounts(position: ConcentratedRange, sqrt_price: Array) -> tuple[Array
     return position.liquidity * (1.0 / inside - 1.0 / upper), position.liquidity * (inside - lower)
 
 
-def _range(shape: Range, lots: Array) -> Array:
-    first, second = multiplier(shape.first, lots), multiplier(shape.second, lots)
+def range_multiplier(shape: Range, first: Array, second: Array) -> Array:
+    """Value multiplier of a concentrated position when its tokens' prices move by these multipliers, all of one shape."""
     sqrt_now = np.float64(shape.range.sqrt_price_x96 / Q96)
     now0, now1 = range_amounts(shape.range, np.asarray(sqrt_now))
     value_now = float(now0) * shape.price0 + float(now1) * shape.price1
     if value_now <= 0.0:
-        return np.ones(lots.shape[:-1])
+        return np.ones(first.shape)
     # token0's price in token1 moves by first/second; a worthless token1 drives it beyond every bound
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(second > 0, first / np.where(second > 0, second, 1.0), np.where(first > 0, np.inf, 1.0))
