@@ -42,3 +42,10 @@ async def whole(deployed: World, witness: str, now: float) -> Sight:
     assert sight.document.coverage.complete
     assert all(snapshot.status == "ok" for snapshot in sight.document.snapshots)
     return sight
+
+
+@pytest.fixture(scope="session")
+async def everybody(deployed: World, now: float) -> Sight:
+    """All owners at once, with what logs and interfaces tell beyond the registry."""
+    urls = {chain_id: (chain.url,) for chain_id, chain in deployed.chains.items()}
+    return await look_once(urls, [owner.address for owner in deployed.owners], now=now, discover=True)

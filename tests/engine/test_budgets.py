@@ -101,22 +101,17 @@ async def test_one_owner_in_every_protocol(world: World, proxies: Proxies) -> No
             assert all(one.rounds <= 2 and one.requests <= 3 for one in later.values()), (seconds, later)
 
 
-async def test_every_seeded_owner_cold_and_warm(deployed: World, proxies: Proxies) -> None:
-    """Cold for those who are on several chains or the like of nobody else, warm for everybody."""
-    async with engine_on(urls_of(proxies)) as warmed:
-        await take(warmed, [owner.address for owner in deployed.owners])
-        for proxy in proxies.values():
-            proxy.record.clear()
-        for owner in deployed.owners:
-            warm = cost(await take(warmed, [owner.address]), proxies)
-            assert all(one.rounds <= 2 and one.requests <= 3 for one in warm.values()), (owner.name, warm)
-    alone = ("empty", "v4-lp-hooked", "morpho-wrong-oracle")
-    unusual = [owner for owner in deployed.owners if len(owner.chains) > 1 or owner.name in alone]
-    assert len(unusual) > 10
-    for owner in unusual:
+async def test_seeded_owners_cold_and_warm(deployed: World, proxies: Proxies) -> None:
+    """Every fifth of them, and those who are on several chains or the like of nobody else."""
+    unlike = ("empty", "v4-lp-hooked", "morpho-wrong-oracle")
+    owners = [one for place, one in enumerate(deployed.owners) if place % 5 == 0 or len(one.chains) == 3 or one.name in unlike]
+    assert len(owners) > 20
+    for owner in owners:
         async with engine_on(urls_of(proxies)) as engine:
             cold = cost(await take(engine, [owner.address]), proxies)
             assert all(one.rounds <= 3 and one.requests <= 4 for one in cold.values()), (owner.name, cold)
+            warm = cost(await take(engine, [owner.address]), proxies)
+            assert all(one.rounds <= 2 and one.requests <= 3 for one in warm.values()), (owner.name, warm)
 
 
 async def test_a_hundred_owners(deployed: World, proxies: Proxies) -> None:

@@ -15,7 +15,7 @@ from aggregator.engine.schema import HealthDocument, LegDocument, MarginAccountD
 from aggregator.localnet.deploy import lending
 from aggregator.localnet.node import LocalChain, LocalChainError
 from aggregator.localnet.world import World
-from tests.engine.support import look_once
+from tests.engine.support import Sight
 
 pytestmark = pytest.mark.localnet
 
@@ -60,10 +60,8 @@ class Contracts:
 
 
 @pytest.fixture(scope="module")
-async def contracts(deployed: World, now: float) -> Contracts:
-    urls = {chain_id: (chain.url,) for chain_id, chain in deployed.chains.items()}
-    sight = await look_once(urls, [owner.address for owner in deployed.owners], now=now, discover=True)
-    return Contracts(deployed, sight.document)
+async def contracts(deployed: World, everybody: Sight) -> Contracts:
+    return Contracts(deployed, everybody.document)
 
 
 def number(chain: str) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from aggregator.engine.schema import HealthDocument, LegDocument, MarginAccountDocument, PositionDocument
 from aggregator.localnet.world import World
-from tests.engine.support import look_once
+from tests.engine.support import Sight, look_once
 
 pytestmark = pytest.mark.localnet
 
@@ -18,13 +18,11 @@ MICRO = Decimal("0.000001")
 
 
 @pytest.fixture(scope="module")
-async def documents(deployed: World, now: float) -> list[HealthDocument]:
+async def documents(deployed: World, everybody: Sight, whole: Sight, now: float) -> list[HealthDocument]:
     """Of everybody together, and of some alone."""
     urls = {chain_id: (chain.url,) for chain_id, chain in deployed.chains.items()}
-    everybody = [owner.address for owner in deployed.owners]
-    some = ("three-chains", "whale", "dust", "aave-bad-debt", "morpho-several-markets", "vault-nested", "v3-many", "empty")
-    asked = [everybody, *([deployed.owner(name).address] for name in some)]
-    return [(await look_once(urls, owners, now=now)).document for owners in asked]
+    some = [deployed.owner(name).address for name in ("dust", "aave-bad-debt", "morpho-several-markets", "vault-nested", "empty")]
+    return [everybody.document, whole.document, *[(await look_once(urls, [owner], now=now)).document for owner in some]]
 
 
 def positions(document: HealthDocument) -> Iterator[PositionDocument]:

@@ -10,7 +10,19 @@ from aggregator.chains.configuration import load_chains
 from aggregator.localnet.world import World
 from aggregator.model.identifiers import evm_chain
 from tests.engine.node_faults import CallsTo, IgnoredOverrides, LogSpan, NoOverrides
-from tests.engine.support import CHAINS, Proxies, Sight, assert_not_calmer, assert_same_elsewhere, assert_whole, look_once, urls_of
+from tests.engine.support import (
+    CHAINS,
+    Proxies,
+    Sight,
+    assert_not_calmer,
+    assert_same_elsewhere,
+    assert_whole,
+    engine_on,
+    held,
+    look_once,
+    take,
+    urls_of,
+)
 from tests.faults import BatchLimit, BodyLimit, Fault, Refuse
 
 pytestmark = pytest.mark.localnet
@@ -47,17 +59,17 @@ async def test_less_able_endpoints_give_the_same_portfolio(name: str, proxies: P
     assert proxies[LIMITED].rules[0].struck >= 1
 
 
-async def test_without_overrides_all_owners_have_the_same(proxies: Proxies, deployed: World, now: float) -> None:
+async def test_without_overrides_all_owners_have_the_same(proxies: Proxies, deployed: World, everybody: Sight) -> None:
     """Every position of everybody, through the lens and without it."""
-    owners = [owner.address for owner in deployed.owners]
-    direct = await look_once(urls_of(proxies), owners, now=now)
     for proxy in proxies.values():
         proxy.inject(NoOverrides())
-    plainly = await look_once(urls_of(proxies), owners, now=now)
-    assert sorted(code for code, _ in plainly.warnings if code == "slow-endpoint") == ["slow-endpoint"] * len(CHAINS)
-    assert plainly.held() == direct.held()
-    assert plainly.missing == direct.missing
-    assert plainly.document.health == direct.document.health
+    async with engine_on(urls_of(proxies)) as engine:
+        plainly = await take(engine, [owner.address for owner in deployed.owners], discover=True)
+    slow = [remark.detail for remark in plainly.portfolio.warnings if remark.code == "slow-endpoint"]
+    assert len(slow) == len(CHAINS)
+    assert held(plainly) == everybody.held()
+    assert plainly.portfolio.gaps == everybody.picture.portfolio.gaps
+    assert plainly.prices == everybody.picture.prices
 
 
 async def test_refused_logs_are_gaps_of_what_only_logs_tell(proxies: Proxies, witness: str, whole: Sight, now: float) -> None:

@@ -25,23 +25,21 @@ async def heads(deployed: World) -> dict[int, int]:
 async def test_each_owner_alone_has_what_he_has_among_all(deployed: World, urls: Urls) -> None:
     """Also read by an engine that has met everybody, and by one that meets the owner first."""
     async with engine_on(urls) as engine:
-        everybody = await take(engine, [owner.address for owner in deployed.owners])
+        together = await take(engine, [owner.address for owner in deployed.owners])
         for owner in deployed.owners:
-            assert held(await take(engine, [owner.address])) == held(everybody, owner=owner.address), owner.name
-    for owner in [one for one in deployed.owners if len(one.chains) > 1][::3]:
+            assert held(await take(engine, [owner.address])) == held(together, owner=owner.address), owner.name
+    for owner in [one for one in deployed.owners if len(one.chains) > 1][::4]:
         async with engine_on(urls) as fresh:
-            assert held(await take(fresh, [owner.address])) == held(everybody, owner=owner.address), owner.name
-    strangers = {one.owner for one in everybody.portfolio.margin_accounts} - {Address(one.address.lower()) for one in deployed.owners}
+            assert held(await take(fresh, [owner.address])) == held(together, owner=owner.address), owner.name
+    strangers = {one.owner for one in together.portfolio.margin_accounts} - {Address(one.address.lower()) for one in deployed.owners}
     assert not strangers
 
 
-async def test_each_owner_is_found_where_his_story_puts_him(deployed: World, urls: Urls) -> None:
+async def test_each_owner_is_found_where_his_story_puts_him(deployed: World, everybody: Sight) -> None:
     """Nobody is overlooked: who holds something on a chain has a position there, and who holds nothing has none."""
-    async with engine_on(urls) as engine:
-        everybody = await take(engine, [owner.address for owner in deployed.owners], discover=True)
     nothing_left = {"morpho-wiped-out"}
     for owner in deployed.owners:
-        accounts, positions = held(everybody, owner=owner.address)
+        accounts, positions = everybody.held(owner=owner.address)
         mine = {one.chain for one in accounts} | {one.chain for one in positions}
         assert mine == {evm_chain(chain_id) for chain_id in owner.chains if owner.name not in nothing_left}, owner.name
 
