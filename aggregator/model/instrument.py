@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -71,10 +72,10 @@ class Instrument:
 
     @property
     def label(self) -> str:
-        """The venue's name, or one made of the parts: `ETH perpetual`, `ETH 1740729600 3000 call`."""
+        """The venue's name, or one made of the parts: `ETH perpetual`, `ETH 2025-02-28 3000 call`."""
         if self.symbol:
             return self.symbol
-        parts = [self.underlying, "" if self.expiry is None else str(self.expiry), "" if self.strike is None else f"{self.strike:f}"]
+        parts = [self.underlying, _day(self.expiry), "" if self.strike is None else f"{self.strike:f}"]
         return " ".join([*(part for part in parts if part), self.kind.value])
 
 
@@ -189,3 +190,13 @@ class VenueAccount:
     """`account` of the pool whose balances this one already counts: such balances are never added twice"""
     label: str = ""
     """for people"""
+
+
+def _day(expiry: int | None) -> str:
+    """The day of an expiry, UTC; the number itself beyond the calendar."""
+    if expiry is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(expiry, UTC).strftime("%Y-%m-%d")
+    except (OverflowError, ValueError, OSError):
+        return str(expiry)

@@ -5,6 +5,7 @@ Pure: the same inputs give the same figures, in whatever order positions come. f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -79,6 +80,7 @@ class MarginBook:
     expiries: tuple[tuple[str, int], ...] = field(init=False)
     """underlying and expiry, sorted"""
     columns: Columns = field(init=False, repr=False)
+    _digest: list[str] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.cash):
@@ -123,6 +125,13 @@ class MarginBook:
     @property
     def empty(self) -> bool:
         return not self.holdings and self.cash == 0
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex over holdings in any order, and cash. Computed once."""
+        if not self._digest:
+            self._digest.append(digest((frozenset(Counter(self.holdings).items()), self.cash)))
+        return self._digest[0]
 
     def alone(self, index: int) -> MarginBook:
         """The same holding by itself, without cash."""
@@ -214,10 +223,8 @@ class Requirement:
     @property
     def inputs_hash(self) -> str:
         """SHA-256 in hex over method, version, kind, holdings in any order, cash, market and parameters."""
-        book = self.inputs.book
-        return digest(
-            (self.model, self.version, self.kind, frozenset(_counted(book)), book.cash, self.inputs.market, self.inputs.parameters)
-        )
+        inputs = self.inputs
+        return digest((self.model, self.version, self.kind, inputs.book.digest, inputs.market.digest, inputs.parameters))
 
 
 class MarginModel(Protocol[P]):
@@ -276,14 +283,6 @@ def scaled(parts: Sequence[float] | Array, amount: float, count: int) -> Array:
     if count == 0:
         return np.zeros(0)
     return values * (amount / total) if abs(total) > 1e-12 * max(1.0, float(np.abs(values).sum())) else np.full(count, amount / count)
-
-
-def _counted(book: MarginBook) -> list[tuple[Holding, int]]:
-    """Holdings with how often each stands there: the same for any order."""
-    seen: dict[Holding, int] = {}
-    for holding in book.holdings:
-        seen[holding] = seen.get(holding, 0) + 1
-    return list(seen.items())
 
 
 def _floats(values: Sequence[object]) -> Array:

@@ -9,6 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregator.risk.margin.canonical import digest
+
 Array: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
@@ -65,6 +67,15 @@ class Market:
     volatilities: Mapping[OptionKey, Quote] = field(default_factory=dict)
     stable: float = 1.0
     """USD price of the settlement stable coin"""
+    _digest: list[str] = field(init=False, repr=False, default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex over everything the market says. Computed once."""
+        if not self._digest:
+            said = (self.as_of, self.spot, self.assets, self.perpetuals, self.forwards, self.volatilities, self.stable)
+            self._digest.append(digest(said))
+        return self._digest[0]
 
     def years(self, expiry: float) -> float:
         """Time to an expiry, ≥ 0."""

@@ -11,7 +11,8 @@ import pytest
 from aggregator.model.instrument import Holding, Instrument, InstrumentKind
 from aggregator.risk.margin.interface import Inapplicable, Kind, MarginBook
 from aggregator.risk.margin.market import Market, Quote
-from aggregator.risk.margin.okx import MODEL, PUBLISHED, UnitTerms, tiered, unit
+from aggregator.risk.margin.okx import MODEL, PUBLISHED
+from aggregator.risk.margin.okx_units import UnitTerms, tiered, unit
 from aggregator.risk.margin.quotes import quotes
 from tests.risk.margin.kit import book, decimal, market_of, option, perpetual, vectors
 
