@@ -117,11 +117,33 @@ class LensJob(Job):
                 resolve_missing(read)
 
 
+TIMESTAMP = keccak(b"getCurrentBlockTimestamp()")[:4]
+"""of Multicall3: by it an answer tells which block it is of"""
+
+
+class WitnessJob(Job):
+    """Asks for nothing but the block's time, beside jobs whose answers do not tell their block."""
+
+    def __init__(self) -> None:
+        self.reads = []
+
+    def call(self, place: Place) -> RpcCall:
+        assert place.multicall3 is not None
+        return RpcCall("eth_call", ({"to": place.multicall3, "data": "0x" + TIMESTAMP.hex()}, place.block_parameter))
+
+    def settle(self, answer: RpcAnswer, place: Place) -> Settled:
+        return Settled()
+
+    def accept(self, answer: RpcAnswer, place: Place) -> None:
+        time = hex_bytes(answer)
+        if len(time) == 32 and int.from_bytes(time, "big") != place.block.timestamp:
+            raise EndpointInvalid(f"answered for another block than {place.block.number}")
+
+
 class MulticallJob(Job):
     """Calls with known inputs through Multicall3, for endpoints without state overrides."""
 
     _SELECTOR = keccak(b"aggregate3((address,bool,bytes)[])")[:4]
-    _TIMESTAMP = keccak(b"getCurrentBlockTimestamp()")[:4]
     _BALANCE = keccak(b"getEthBalance(address)")[:4]
 
     def __init__(self, reads: list[Read[Any]]) -> None:
@@ -129,7 +151,7 @@ class MulticallJob(Job):
 
     def call(self, place: Place) -> RpcCall:
         assert place.multicall3 is not None
-        calls: list[tuple[str, bool, bytes]] = [(place.multicall3, True, self._TIMESTAMP)]
+        calls: list[tuple[str, bool, bytes]] = [(place.multicall3, True, TIMESTAMP)]
         for read in self.reads:
             target, data = plain_call(read)
             if isinstance(read.request, BalanceRequest):

@@ -10,7 +10,7 @@ import orjson
 from eth_hash.auto import keccak
 
 from aggregator.chains.client import ChainClient, EndpointTimedOut, RpcAnswer, RpcCall
-from aggregator.chains.jobs import LensJob, MulticallJob, SingleJob
+from aggregator.chains.jobs import LensJob, MulticallJob, SingleJob, WitnessJob
 from aggregator.chains.lens.encoding import MAXIMUM_STEPS, step_size
 from aggregator.chains.log_jobs import LogSearch
 from aggregator.chains.plain import components, known_piece
@@ -152,7 +152,15 @@ class RoundRunner:
                 room = MAXIMUM_BODY_BYTES
             requests[-1].append((job, call))
             room -= size
+        for request in requests:
+            if self.place.multicall3 is not None and not any(self._tells_block(job) for job, _ in request):
+                witness = WitnessJob()
+                request.append((witness, witness.call(self.place)))
         return [outcome for part in await asyncio.gather(*map(self._send_one, requests)) for outcome in part]
+
+    def _tells_block(self, job: Job) -> bool:
+        """Whether an answer of another block would show."""
+        return isinstance(job, MulticallJob) or (isinstance(job, LensJob) and bool(self.place.abilities.lens))
 
     async def _send_one(self, request: list[tuple[Job, RpcCall]]) -> list[Settled]:
         def accept(position: int, answer: RpcAnswer) -> None:
