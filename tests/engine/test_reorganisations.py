@@ -116,21 +116,21 @@ async def test_at_every_attempt(own: World, who: str) -> None:
 
 @pytest.mark.parametrize("more", [1, 20])
 async def test_between_two_snapshots_of_one_engine(more: int, own: World, who: str) -> None:
-    """What was learnt of blocks that are gone is forgotten: the engine sees what one that starts afresh sees."""
+    """What was learnt of blocks that are gone is forgotten: the engine sees what one that starts afresh sees, histories included."""
     async with in_front(own) as (_, urls):
         now = await time_of(own)
         async with engine_on(urls, now=now) as engine:
-            untouched = await look(engine, [who])
+            untouched = await look(engine, [who], chains=(REWRITTEN,))
             head, prices = await own.chains[REWRITTEN].head(), dict(own.prices)
             await spend(own, who)
             await own.set_price(REWRITTEN, "ETH / USD", own.prices["ETH"] * 2)
             await own.chains[REWRITTEN].mine(more)
-            spent = await look(engine, [who])
+            spent = await look(engine, [who], chains=(REWRITTEN,))
             await controls.reorganise(own, REWRITTEN, await own.chains[REWRITTEN].head() - head)
             own.prices = prices
-            seen = await look(engine, [who])
-            again = await look(engine, [who])
-        afresh = await look_once(urls, [who], now=now)
+            seen = await look(engine, [who], chains=(REWRITTEN,))
+            again = await look(engine, [who], chains=(REWRITTEN,))
+        afresh = await look_once({REWRITTEN: urls[REWRITTEN]}, [who], now=now)
     assert dollars(spent) == dollars(untouched) - 100_000_000
     assert dollars(seen) == dollars(untouched)
     assert spent.document.health.equity_usd != seen.document.health.equity_usd
