@@ -30,6 +30,10 @@ HOLDINGS = 12
 MISSING = 8
 WARNINGS = 8
 BAR = 10
+ROOMY = 120
+"""from here on health bars have their full length"""
+ACCOUNT, PRICE = 24, 16
+"""cells that an account's place and its liquidation price keep in a table; what is longer wraps"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +217,14 @@ def _accounts(page: _Page) -> RenderableType | None:
     if not accounts:
         return None
     several = len({account.owner for account in accounts}) > 1
-    table = _table("Account", "=Health", ">Collateral", ">Debt", "=Liquidated at")
+    table = _table("Account", "=Health", ">Collateral", ">Debt", "Liquidated at")
+    table.columns[0].min_width = min(ACCOUNT, max(len(_place(page, account)) for account in accounts))
+    table.columns[-1].min_width = PRICE
+    bar = BAR if page.width >= ROOMY else BAR // 2
     lines: list[Text] = []
     for account in sorted(accounts, key=_urgency):
         where = _place(page, account) + (f" {account.owner[:8]}…" if several else "")
-        health, debt = _health(account, BAR if page.wide else BAR // 2), money(account.debt_usd)
+        health, debt = _health(account, bar), money(account.debt_usd)
         table.add_row(Text(where), health, Text(money(account.collateral_usd)), Text(debt), Text(_first_price(account)))
         lines.append(Text(where, "bold"))
         lines.append(Text.assemble("  ", health, f"  {money(account.collateral_usd)} against {debt}"))

@@ -195,6 +195,18 @@ def test_liquidatable_accounts_shout() -> None:
     assert "BLOCKED" in printed(made(portfolio([blocked])), 80)
 
 
+@pytest.mark.parametrize("width", [100, 110, 119, 120, 140])
+def test_an_account_keeps_its_name_beside_long_figures(width: int) -> None:
+    """Four columns of figures leave the first one enough room for words that a person can read."""
+    one = replace(account(supplied(WETH, 10), borrowed(USDC, "3456789.12")), market_label="Core, e-mode ETH correlated")
+    text = printed(made(portfolio([one])), width)
+    rows = text[text.index("Margin accounts") :].split("\n\n")[0].splitlines()[2:]
+    lines = [row.split("  ")[0] for row in rows]
+    assert len(lines[0]) >= 20 and " ".join(lines).split() == "aave-v3 Core, e-mode ETH correlated, Ethereum".split()
+    assert "LIQUIDATABLE" in rows[0] and "$3,456,789.12" in rows[0]
+    assert max(cell_len(row) for row in rows) <= width
+
+
 def test_an_unread_account_is_unknown_and_a_debt_free_one_is_not() -> None:
     assert (
         "unknown"
