@@ -55,7 +55,8 @@ class MarginTerms:
     oracle_price_usd: Decimal | None = None
     """the protocol oracle's price of one whole token, where it is quoted in USD"""
     yearly_rate: Decimal | None = None
-    """at which the amount grows now: interest earned or owed a year of 365 days, a fraction, compounded all the time; None where not read"""
+    """at which the amount grows now: interest earned or owed a year of 365 days, a fraction, compounded all the time; None where
+    not read"""
 
 
 @dataclass(frozen=True, slots=True)
