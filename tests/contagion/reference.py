@@ -124,3 +124,117 @@ def plain_equities(
             return after
         equity = after
     raise AssertionError("the plain iteration did not converge")
+
+
+def plain_models() -> dict[str, Callable[[float, float, float, float, float], float]]:
+    """Value of a claim by model, one debtor at a time: (equity, face equity, external assets after the shock, liabilities, sigma)."""
+
+    def normal(x: float) -> float:
+        return 0.5 * (1.0 + math.erf(x / math.sqrt(2.0)))
+
+    def loss(e: float, face: float) -> float:
+        return 0.0 if e > face else 1.0 - e / face if e > 0.0 else 1.0
+
+    def distance(e: float, a: float, s: float, drift: float) -> float:
+        if a <= 0.0:
+            return float(e <= 0.0)
+        return normal((math.log(1.0 - e / a) + drift * s * s) / s) if e < a else 0.0
+
+    def black_cox(e: float, a: float, s: float) -> float:
+        if e <= 0.0:
+            return 1.0
+        return distance(e, a, s, 0.5) + a / (a - e) * distance(e, a, s, -0.5) if e < a else 0.0
+
+    def merton(e: float, face: float, a: float, owed: float, s: float) -> float:
+        here, beyond = distance(e, a, s, 0.5), distance(e + owed, a, s, 0.5)
+        kept = a * (distance(e, a, s, -0.5) - distance(e + owed, a, s, -0.5))
+        return 1.0 - here + 0.7 * ((1.0 + (e - a) / owed) * (here - beyond) + kept / owed)
+
+    return {
+        "eisenberg-noe": lambda e, face, a, owed, s: 1.0 if e > 0 else max((e + owed) / owed, 0.0),
+        "rogers-veraart": lambda e, face, a, owed, s: (
+            1.0 if e > 0 else max((0.5 - 0.7) * a / owed + 0.7 * max((e + owed) / owed, 0.0), 0.0)
+        ),
+        "furfine": lambda e, face, a, owed, s: 1.0 if e > 0 else 0.0,
+        "furfine-0.4": lambda e, face, a, owed, s: 1.0 if e > 0 else 0.4,
+        "linear-debtrank": lambda e, face, a, owed, s: 1.0 - loss(e, face),
+        "non-linear-debtrank": lambda e, face, a, owed, s: 1.0 - loss(e, face) * math.exp(2.0 * (loss(e, face) - 1.0)),
+        "black-cox": lambda e, face, a, owed, s: 1.0 + (0.6 - 1.0) * black_cox(e, a, s),
+        "furfine-merton": lambda e, face, a, owed, s: 1.0 + (0.3 - 1.0) * distance(e, a, s, 0.5),
+        "merton": merton,
+    }
+
+
+def plain_debtrank(impact: Sequence[Sequence[float]], shock: Sequence[float], alpha: float = 0.0) -> list[float]:
+    """h(t+1) = min(1, h(t) + Σ impact·(p(h(t)) − p(h(t−1)))), increment by increment as the papers write it."""
+    size = len(impact)
+
+    def passed(h: float) -> float:
+        return h * math.exp(alpha * (h - 1.0))
+
+    before, now = [0.0] * size, list(shock)
+    for _ in range(200_000):
+        after = [
+            min(1.0, now[i] + math.fsum(impact[i][j] * (passed(now[j]) - passed(before[j])) for j in range(size) if impact[i][j]))
+            for i in range(size)
+        ]
+        if max(a - b for a, b in zip(after, now, strict=True)) <= 1e-15:
+            return after
+        before, now = now, after
+    raise AssertionError("the plain iteration did not converge")
+
+
+def plain_original_debtrank(impact: Sequence[Sequence[float]], shock: Sequence[float]) -> list[float]:
+    """Nodes are undistressed, distressed or inactive; each is distressed for one round."""
+    size = len(impact)
+    h, state = list(shock), ["D" if x > 0 else "U" for x in shock]
+    while "D" in state:
+        after = [min(1.0, h[i] + math.fsum(impact[i][j] * h[j] for j in range(size) if state[j] == "D")) for i in range(size)]
+        state = ["I" if state[i] in "DI" else "D" if after[i] > 0 else "U" for i in range(size)]
+        h = after
+    return h
+
+
+@dataclass
+class PlainBank:
+    """One bank of the threshold fire sale."""
+
+    units: list[float]
+    cash: float
+    other: float
+    loan: float
+    owed: float
+    failed: bool = False
+
+    def equity(self, prices: Sequence[float]) -> tuple[float, float]:
+        assets = math.fsum(u * p for u, p in zip(self.units, prices, strict=True)) + self.cash + self.other
+        return assets - self.loan - self.owed, assets
+
+
+def plain_fire_sale(
+    banks: list[PlainBank], prices: list[float], depth: Sequence[float], limits: tuple[float, float, float], rounds: int
+) -> list[float]:
+    """Decide, then clear at the middle price, round after round; returns the prices at the end."""
+    minimum, buffer, target = limits
+    for _ in range(rounds):
+        orders = []
+        for bank in banks:
+            equity, assets = bank.equity(prices)
+            share = 0.0
+            if not bank.failed and equity / assets < minimum:
+                bank.failed, share = True, 1.0
+            elif not bank.failed and equity / assets < buffer:
+                wanted = max(assets - equity / target, 0.0)
+                repaid = min(wanted, bank.cash, bank.loan)
+                bank.cash, bank.loan = bank.cash - repaid, bank.loan - repaid
+                marked = math.fsum(u * p for u, p in zip(bank.units, prices, strict=True))
+                raised = max(wanted - repaid - bank.cash, 0.0)
+                share = min(raised / marked, 1.0) if marked > 0 else 0.0
+            orders.append([u * share for u in bank.units])
+        sold = [math.fsum(order[k] for order in orders) for k in range(len(prices))]
+        after = [p * math.exp(-s / d) for p, s, d in zip(prices, sold, depth, strict=True)]
+        for bank, order in zip(banks, orders, strict=True):
+            bank.cash += math.fsum(o * (p + q) / 2.0 for o, p, q in zip(order, prices, after, strict=True))
+            bank.units = [u - o for u, o in zip(bank.units, order, strict=True)]
+        prices = after
+    return prices
