@@ -21,8 +21,8 @@ from aggregator.model.errors import InputError
 TOLERANCE = 1e-13
 """largest change of an equity between rounds, relative to the node's own balance sheet, estimated to the limit"""
 MAXIMUM_ROUNDS = 20_000
-FIRST_SOLVE = 24
-"""rounds after which the linear pieces are solved for, and again at twice as many each time"""
+LOOK_EVERY = 8
+"""rounds between looks at whether the pieces have stopped changing: then they are solved for"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _descend(network: ExposureNetwork, model: Model, base: Floats, start: Floats
     size = (np.abs(base).max(axis=1) + network.claims)[:, None]
     per_size = 1.0 / np.where(size > 0.0, size, 1.0)
     equity = start
-    previous, attempt = np.inf, FIRST_SOLVE
+    previous, pieces, tried = np.inf, -1, -1
     for rounds in range(1, MAXIMUM_ROUNDS + 1):
         following = base + exposures @ model.value(equity)
         equity -= following
@@ -100,11 +100,13 @@ def _descend(network: ExposureNetwork, model: Model, base: Floats, start: Floats
         if change == 0.0 or _to_the_limit(change, previous) <= TOLERANCE:
             return equity, rounds, True
         previous = change
-        if rounds == attempt:
-            attempt *= 2
-            solved = solve_pieces(exposures, model, base, equity, per_size)
-            if solved is not None:
-                equity, previous, attempt = solved, np.inf, rounds + FIRST_SOLVE
+        if rounds % LOOK_EVERY == 0:
+            before, pieces = pieces, model.moving(equity)
+            if pieces == before and pieces not in (tried, 0):
+                tried = pieces
+                solved = solve_pieces(exposures, model, base, equity, per_size)
+                if solved is not None:
+                    equity, previous = solved, np.inf
     return equity, MAXIMUM_ROUNDS, False
 
 

@@ -52,6 +52,11 @@ class Model:
             slopes[self._place] = np.where(held, 0.0, slopes[self._place])
         return slopes
 
+    def moving(self, equity: Floats) -> int:
+        """How many values move with equity, over all shocks; 0 where the model has no pieces."""
+        slopes = self.slope(equity)
+        return 0 if slopes is None else int(np.count_nonzero(slopes))
+
 
 def solve_pieces(exposures: csr_array[np.float64], model: Model, base: Floats, equity: Floats, per_size: Floats) -> Floats | None:
     """The equities of the linear pieces that hold now (n × shocks), for those shocks whose solution lies below and on the same pieces;
