@@ -204,6 +204,9 @@ def test_assets_are_collateral_outside_of_the_scan() -> None:
     found = MODEL.requirement(book(*holdings), market, PLAIN, Kind.MAINTENANCE)
     assert found.components["collateral-haircut"] == pytest.approx(0.2 * 5_200)
     assert found.amount == pytest.approx(520 + 1_040)
+    moved = MODEL.requirement(book(*(spot("ETH", 2), perpetual(-2, 2_500)), cash=70.0), market, PLAIN, Kind.MAINTENANCE)
+    assert moved.equity == pytest.approx(70 + 5_200 - 200)
+    assert moved.net == pytest.approx(5_070 - 1_560)
 
 
 def test_what_is_refused_or_missing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -114,6 +115,8 @@ def put(units: float, strike: float, premium: float, expiry: int = MAY) -> Leg:
         ([call(-1, 100, 4), put(-1, 100, 4)], 20, {"straddle"}),
         ([call(-1, 110, 1), put(-1, 95, 2)], 15, {"straddle"}),
         ([call(-2, 110, 1), put(-1, 95, 2)], 25, {"straddle", "naked"}),
+        # greater is which needs more with its premium: 15 + 9 for the call, 18 + 1 for the put
+        ([call(-1, 105, 9), put(-1, 98, 1)], 15, {"straddle"}),
         # butterflies: the debit; short: the narrow width less the credit
         ([call(1, 90, 11), call(-2, 100, 4), call(1, 110, 1)], 4, {"spread"}),
         ([call(-1, 90, 11), call(2, 100, 4), call(-1, 110, 1)], 6, {"spread"}),
@@ -204,6 +207,28 @@ def test_an_index_fund_covers_its_index_in_its_ratio() -> None:
     assert found.amount == pytest.approx(1_000 * 145.3 * 0.5 - 2_166 + 100 * naked)
 
 
+def test_a_portfolio_of_two_underlyings_adds_up() -> None:
+    held, market = published(
+        [["IBM", "C", 100, -1, 2], ["KO", "C", 50, -1, 1], ["KO", "S", 0, 100, 48]], 100, 30, {"IBM": 95.0, "KO": 48.0}
+    )
+    found = MODEL.requirement(book(*held, cash=700.0), market, PARAMETERS, Kind.INITIAL)
+    naked = 100 * (0.2 * 95 - 5)
+    assert found.components["naked"] == pytest.approx(naked)
+    assert found.components["covered"] == pytest.approx(2_400 - 100)
+    assert found.equity == pytest.approx(700 - 200 - 100 + 4_800)
+    two = MODEL.requirement(
+        book(*published([["IBM", "C", 100, -1, 2], ["KO", "C", 50, -1, 1]], 100, 30, {})[0]), market, PARAMETERS, Kind.INITIAL
+    )
+    assert two.components["naked"] == pytest.approx(naked + 100 * (0.2 * 48 - 2))
+
+
+@pytest.mark.parametrize(("days", "needed"), [(274, 1.0), (274.5, 0.75)])
+def test_nine_months_are_counted_from_now(days: float, needed: float) -> None:
+    held, market = published([["IBM", "C", 100, 1, 9]], 100, days + 1_000, {"IBM": 100.0})
+    later = replace(market, as_of=1_000.0 * SECONDS_PER_DAY)
+    assert MODEL.requirement(book(*held), later, PARAMETERS, Kind.INITIAL).amount == pytest.approx(needed * 900)
+
+
 def test_long_dated_options_have_loan_value() -> None:
     far = Holding(Instrument(InstrumentKind.CALL, "IBM", 300 * SECONDS_PER_DAY, Decimal(100), Decimal(100)), Decimal(2), Decimal(9))
     found = MODEL.requirement(book(far), Market(0.0, {"IBM": Quote(100.0)}), PARAMETERS, Kind.INITIAL)
@@ -236,6 +261,13 @@ def test_portfolio_margin_by_hand() -> None:
     found = TIMS.requirement(book(*held), market, TimsParameters(), Kind.INITIAL)
     assert found.amount == pytest.approx(0.08 * 10_000 + 0.15 * 500)
     assert found.equity == pytest.approx(9_500)
+    assert found.worst_scenario == "broad-index: fall 5 of 5"
+    assert found.scenarios.names[:6] == tuple(f"IBM: {one} of 5" for one in ("fall 5", "fall 4", "fall 3", "fall 2", "fall 1", "rise 1"))
+    assert found.scenarios.pnl[9] == pytest.approx(-75)
+    short = TIMS.requirement(book(held[1]), market, TimsParameters(), Kind.INITIAL)
+    assert short.worst_scenario == "rise 5 of 5"
+    long = published([["IBM", "C", 900, 1, 0]], 100, 30, {"IBM": 50.0})
+    assert TIMS.requirement(book(*long[0]), long[1], TimsParameters(), Kind.INITIAL).worst_scenario is None
     # two classes of one group: the loss in full, 90 % of the other's gain
     pair, there = published([["SPX", "S", 0, 10, 1_000.0], ["NDX", "S", 0, -10, 1_000.0]], 100, 30, {"SPX": 1_000.0, "NDX": 1_000.0})
     offset = TIMS.requirement(book(*pair), there, TimsParameters(), Kind.INITIAL)

@@ -101,6 +101,40 @@ def test_no_debt_is_never_liquidated_and_bad_paths_are_refused() -> None:
         Route("a", "b", 1.0, success=1.2)
 
 
+def test_the_lines_themselves() -> None:
+    """Health 1 is not liquidated; health at the trigger is not served; what lands at the breach is too late."""
+    at_one = Silo("A", "one", "ETH", 1, 1, 1)
+    assert follow([at_one], [], [], {"ETH": [1, 1]}, None).liquidated_at == {}
+    assert follow([at_one], [], [], {"ETH": [1, Decimal("0.999")]}, None).liquidated_at == {"A": 1}
+    assert follow([at_one], [RESERVE], [LINK], {"ETH": [1, 1]}, 1).transfers == ()
+    assert len(follow([at_one], [RESERVE], [LINK], {"ETH": [1, 1]}, Decimal("1.001")).transfers) == 1
+    paths = np.array([[1.0, 0.9, 0.8, 0.8]])
+    assert [liquidated_share(paths, 1.15, 0.5, 1.1, lag) for lag in (0, 1, None)] == [0.0, 1.0, 1.0]
+    assert liquidated_share(paths, 1.15, 0.0, 1.1, 0) == 1.0
+    assert liquidated_share(np.array([[1.0, 1.0]]), 1.0, 0.0, 1.1, None) == 0.0
+
+
+@given(
+    moves=st.lists(st.integers(-6, 5), min_size=1, max_size=12),
+    health=st.integers(101, 130),
+    share=st.integers(1, 40),
+    lag=st.integers(0, 5),
+)
+def test_shares_are_those_of_the_exact_walk(moves: list[int], health: int, share: int, lag: int) -> None:
+    prices = [Fraction(1)]
+    for move in moves:
+        prices.append(prices[-1] * (100 + move) / 100)
+    debt = Fraction(100, health)
+    silo, reserve = Silo("A", "one", "ETH", 1, 1, debt), Reserve("r", "two", debt * share / 100)
+    walked = follow([silo], [reserve], [replace(LINK, lag=lag)], {"ETH": prices}, Fraction(105, 100))
+    relative = np.array([[float(one) for one in prices]])
+    near_a_line = any(
+        abs(float(one) * health / 100 / (1 - gone) - line) < 1e-9 for one in prices for gone in (0, share / 100) for line in (1, 1.05)
+    )
+    if not near_a_line:
+        assert liquidated_share(relative, health / 100, share / 100, 1.05, lag) == float(bool(walked.liquidated_at))
+
+
 def test_closed_forms_at_the_edges() -> None:
     assert first_passage(1.0, 0.0, 0.5, 1) == 1.0
     assert first_passage(0.9, 0.05, 0.5, 1) == 1.0
@@ -214,6 +248,7 @@ def test_three_levels_by_hand() -> None:
     # half of what is sent arrives, and what stands on the other side may be sent too: 40 on either
     assert transferable(silos, [replace(one, success=0.5) for one in BOTH], Keeper()).transfer_aware == pytest.approx(40 + 40)
     assert transferable(silos, [replace(one, success=0.5) for one in BOTH], Keeper(least_success=0.9)).transfer_aware == 190
+    assert transferable(silos, [replace(one, success=0.5) for one in BOTH], Keeper(least_success=0.5)).transfer_aware == pytest.approx(80)
     assert transferable(silos, [replace(one, cost=0.5) for one in BOTH], Keeper()).transfer_aware == pytest.approx(80)
 
 
@@ -257,8 +292,13 @@ def test_a_rate_limiter_bounds_what_crosses() -> None:
 
 def test_nothing_at_all() -> None:
     assert transferable(Silos((), (), np.zeros((0, 0)), ()), BOTH, Keeper()).isolated == 0
-    quiet = transferable(two_silos([[-1.0], [-2.0]]), BOTH, Keeper())
-    assert (quiet.isolated, quiet.transfer_aware, quiet.pooled, quiet.worst) == (0, 0, 0, None)
+    nobody = transferable(Silos(("a",), ("one",), np.zeros((1, 0)), ()), BOTH, Keeper())
+    assert (nobody.isolated, nobody.transfer_aware, nobody.pooled, nobody.isolated_worst) == (0, 0, 0, (None,))
+    quiet = transferable(two_silos([[-1.0], [0.0]]), BOTH, Keeper())
+    assert (quiet.isolated, quiet.transfer_aware, quiet.pooled, quiet.worst, quiet.pooled_worst) == (0, 0, 0, None, None)
+    assert quiet.isolated_worst == (None, None)
+    small = transferable(two_silos([[0.5], [-2.0]]), BOTH, Keeper())
+    assert (small.isolated, small.transfer_aware) == pytest.approx((0.5, 0)) and small.isolated_worst == ("s0", None)
     with pytest.raises(ValueError, match="not finite"):
         two_silos([[np.nan], [1.0]])
     with pytest.raises(ValueError, match="shape"):
