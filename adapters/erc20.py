@@ -105,16 +105,16 @@ def component(token: Token, amount: int, parts: tuple[Component, ...] = ()) -> C
 class Missing:
     """Collects what could not be read and names it once a reason, however many owners or tokens it concerns."""
 
-    _whats: dict[str, list[str]] = field(default_factory=dict)
+    _whats: dict[tuple[str, bool], list[str]] = field(default_factory=dict)
 
-    def note(self, what: str, why: str) -> None:
-        whats = self._whats.setdefault(why, [])
+    def note(self, what: str, why: str, *, vouched: bool = True) -> None:
+        whats = self._whats.setdefault((why, vouched), [])
         if what not in whats:
             whats.append(what)
 
     def gaps(self, adapter: Adapter, scope: Scope, shown: int = 4) -> tuple[Gap, ...]:
         """One gap a reason; the first few things are named and the rest counted."""
-        return tuple(adapter.gap(scope, _listing(whats, shown), why) for why, whats in self._whats.items())
+        return tuple(adapter.gap(scope, _listing(whats, shown), why, vouched=vouched) for (why, vouched), whats in self._whats.items())
 
 
 def _listing(whats: list[str], shown: int) -> str:

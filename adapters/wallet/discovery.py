@@ -66,9 +66,11 @@ class Discovery:
         if isinstance(logs, Value):
             self._take(logs.value)
         else:
-            missing.note(f"tokens outside the registry, received since block {self._from}", why(logs))
+            missing.note(f"tokens outside the registry, received since block {self._from}", why(logs), vouched=False)
         if len(self._received) > MAXIMUM_TOKENS:
-            missing.note("tokens outside the registry", f"{len(self._received)} were received, {MAXIMUM_TOKENS} are asked about")
+            missing.note(
+                "tokens outside the registry", f"{len(self._received)} were received, {MAXIMUM_TOKENS} are asked about", vouched=False
+            )
         self._ask(self._received)
         found = Discovered()
         steps = {address: await probe.steps(self._scope, self._vouched) for address, probe in self._probes.items()}
@@ -120,7 +122,7 @@ class Discovery:
             outcome = await read
             if isinstance(outcome, Unknown):
                 # what such a token says for itself is not repeated
-                missing.note(f"balance of {owner} in the unlisted token {probe.address}", outcome.reason.value)
+                missing.note(f"balance of {owner} in the unlisted token {probe.address}", outcome.reason.value, vouched=False)
             elif isinstance(outcome, Value) and outcome.value:
                 held[owner] = outcome.value
         if not held:

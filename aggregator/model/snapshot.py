@@ -42,6 +42,8 @@ class Gap:
     protocol: str
     what: str
     why: str
+    vouched: bool = True
+    """False for tokens that nobody listed: a stranger can send any number of those, so they must not be able to blank a figure"""
 
 
 @dataclass(frozen=True, slots=True, order=True)

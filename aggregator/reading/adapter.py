@@ -116,6 +116,6 @@ class Adapter(ABC):
     async def read(self, scope: Scope) -> Holdings:
         """Positions and margin accounts of `scope.owners`, in as few dependent rounds as the protocol allows."""
 
-    def gap(self, scope: Scope, what: str, why: str) -> Gap:
-        """A gap of this protocol on this chain."""
-        return Gap(scope.chain, self.slug, what, why)
+    def gap(self, scope: Scope, what: str, why: str, *, vouched: bool = True) -> Gap:
+        """A gap of this protocol on this chain; `vouched` False where it is only about tokens that nobody listed."""
+        return Gap(scope.chain, self.slug, what, why, vouched)

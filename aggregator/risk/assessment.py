@@ -117,7 +117,7 @@ def assess_prepared(ready: Prepared) -> Assessment:
         equity_usd=equity,
         requirement=needed,
         trapped_collateral_usd=trapped_collateral(exposures, policy) if covered.debt_known else None,
-        margin_ratio=margin_ratio(equity, needed),
+        margin_ratio=margin_ratio(equity, needed) if covered.assets_known else None,
         score=score(chances.any_account["1d"]) if scored else None,
         probability=chances if scored else None,
         order=order,

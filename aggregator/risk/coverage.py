@@ -1,7 +1,7 @@
 """What is missing, and which figures stand without it.
 
-One rule: **missing can only make a portfolio look worse.** An asset that cannot be read or priced counts nothing, so every figure stays,
-as a lower bound of what is owned. A debt that cannot be read or priced would make the portfolio look better, so every figure it enters
+One rule: **missing can only make a portfolio look worse.** An asset that cannot be read or priced counts nothing, so every amount stays,
+as a lower bound of what is owned; the margin ratio does not, because a risky asset that is left out may raise it. A debt that cannot be read or priced would make the portfolio look better, so every figure it enters
 is withheld. What could hide a debt: a chain that was not reached, a gap in a protocol where one can owe, an account whose health was
 not read, a debt leg without a believed price.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import Side
 from aggregator.model.snapshot import Gap, Remark, SnapshotStatus
+from aggregator.model.token import TokenKind
 from aggregator.risk.policy import Policy
 from aggregator.risk.valuation import LegValue, PositionValue, Valuation
 
@@ -31,6 +32,8 @@ class Coverage:
     """every debt was read, though perhaps not valued in USD"""
     debt_known: bool
     """every debt was read and has a USD value"""
+    assets_known: bool
+    """every listed asset was read and has a believed price; what nobody listed does not matter here"""
     nothing_read: bool
     """no chain was reached at all"""
 
@@ -73,12 +76,19 @@ def coverage(portfolio: Portfolio, valuation: Valuation, policy: Policy) -> Cove
         Gap(position.position.chain, position.position.protocol, f"price of {leg.leg.symbol} ({leg.leg.asset})", leg.why)
         for position, leg in valueless
     )
+    unlisted = {asset for asset, token in portfolio.tokens.items() if token.kind is TokenKind.UNKNOWN}
+    assets_known = not any(gap.vouched and gap.protocol != PRICES for gap in portfolio.gaps) and not any(
+        leg.leg.asset not in unlisted for _, leg in valueless
+    )
+    if not assets_known:
+        warnings.add(Remark("ratio-withheld", "a listed asset is not known, and with it the requirement could be higher than what it adds"))
     debt_read = not hiding
     return Coverage(
         tuple(sorted(gaps)),
         tuple(sorted(warnings)),
         debt_read,
         debt_read and not debts,
+        assets_known,
         bool(portfolio.snapshots) and len(unreachable) == len(portfolio.snapshots),
     )
 

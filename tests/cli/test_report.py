@@ -59,7 +59,7 @@ RICH = portfolio(
         *wallet(leg(WETH, 3), leg(SPAM, 10**9), leg(VAULT, 100), leg(PAIR, 1), leg(OUSG, 10), leg(LINK, "0.0000001")),
         concentrated(WETH, USDC, 1800, 2200, 2000, 10**16, (10**15, 10**6)),
     ],
-    gaps=[Gap(ETHEREUM, "wallet", "balance of XYZ", "out-of-gas: 300000")],
+    gaps=[Gap(ETHEREUM, "wallet", "balance of XYZ", "out-of-gas: 300000", vouched=False)],
     warnings=[Remark("price-stale", f"{WETH.asset}: 4000 seconds old")],
 )
 

@@ -64,12 +64,21 @@ def test_unpriced_spam_adds_a_gap_and_no_value() -> None:
 
 def test_unpriced_collateral_makes_lower_bounds() -> None:
     full, less = judged(portfolio([ACCOUNT], WALLET)), judged(portfolio([ACCOUNT], WALLET), book({LINK: None}))
-    assert withheld(less) == set()
+    assert withheld(less) == {"margin_ratio"} and "ratio-withheld" in codes(less)
     assert full.equity_usd is not None and less.equity_usd is not None
     assert full.equity_usd - less.equity_usd == 150
     assert less.collateral_after_haircuts_usd < full.collateral_after_haircuts_usd
     # the protocol's own values still tell how close a liquidation is
     assert less.score == pytest.approx(full.score)
+
+
+def test_only_what_somebody_listed_withholds_the_ratio() -> None:
+    """A risky asset left out may raise the ratio; a stranger's token must not be able to blank it."""
+    for vouched in (True, False):
+        gaps = [Gap(ETHEREUM, "wallet", "balance of XYZ", "out-of-gas", vouched)]
+        result = judged(portfolio([ACCOUNT], WALLET, gaps=gaps))
+        assert (result.margin_ratio is None) is vouched
+        assert result.equity_usd is not None and result.score is not None
 
 
 def test_an_unpriced_debt_withholds_what_needs_it() -> None:
