@@ -19,6 +19,7 @@ from aggregator.model.errors import CrossmarginError, InputError
 COMMANDS = {
     "health": "the portfolio of one or more owners and its unified health",
     "margin": "what every margin method requires of one or more owners, or of a portfolio file",
+    "what-if": "the same portfolio after actions and a shock: who is liquidated, in which order, and the way back",
     "localnet": "local chains with the real protocol contracts and seeded owners",
     "adapters": "what is supported where, and each adapter's quality tier",
 }

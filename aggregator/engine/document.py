@@ -51,7 +51,7 @@ def build_document(portfolio: Portfolio, prices: PriceBook, assessment: Assessme
     return HealthDocument(
         schema="crossmargin/health/1",
         owners=tuple(str(owner) for owner in portfolio.owners),
-        snapshots=tuple(_snapshot(snapshot) for snapshot in portfolio.snapshots),
+        snapshots=tuple(snapshot_document(snapshot) for snapshot in portfolio.snapshots),
         margin_accounts=tuple(
             _account(account, own, prices) for account, own in zip(portfolio.margin_accounts, assessment.accounts, strict=True)
         ),
@@ -72,7 +72,7 @@ def to_json(document: HealthDocument) -> str:
     return document.model_dump_json(by_alias=True, indent=2)
 
 
-def _snapshot(snapshot: Snapshot) -> SnapshotDocument:
+def snapshot_document(snapshot: Snapshot) -> SnapshotDocument:
     block = snapshot.block
     return SnapshotDocument(
         chain=snapshot.chain,

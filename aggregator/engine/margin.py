@@ -98,7 +98,7 @@ def _requirements(model: MarginModel[Any], given: MarginInput) -> dict[Kind, tup
     refused = model.refusal(given.book, given.market)
     if refused is not None:
         raise Inapplicable(refused)
-    parameters = _parameters(model, given)
+    parameters = parameters_for(model, given)
     found = {}
     for kind in Kind:
         requirement = model.requirement(given.book, given.market, parameters, kind)
@@ -106,7 +106,7 @@ def _requirements(model: MarginModel[Any], given: MarginInput) -> dict[Kind, tup
     return found
 
 
-def _parameters(model: MarginModel[Any], given: MarginInput) -> Any:
+def parameters_for(model: MarginModel[Any], given: MarginInput) -> Any:
     """The model's own, with the correlations that the file gives where the model reads any."""
     parameters = model.default_parameters()
     if given.correlation is not None and hasattr(parameters, "correlation"):

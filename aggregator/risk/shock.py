@@ -181,20 +181,20 @@ class _Names:
     def price(self, name: str) -> tuple[str, tuple[str, ...]]:
         if not name.startswith("token:"):
             for kind, there in (("factor", self.factors), ("basis", self.bases)):
-                found = _matching(name, there)
+                found = matching(name, there)
                 if found is not None:
                     return kind, (found,)
         return "token", self._symbol(name.removeprefix("token:"), "moves with the market under this name")
 
     def factor(self, name: str, why: str) -> tuple[str, ...]:
-        found = _matching(name, self.factors)
+        found = matching(name, self.factors)
         if found is None:
             return self._unknown(name, f"is a factor here; {why}")
         return (found,)
 
     def assets(self, name: str) -> tuple[AssetId, ...]:
         """Assets of a symbol, an asset id, or all that follow a factor."""
-        factor = _matching(name, self.factors)
+        factor = matching(name, self.factors)
         following = tuple(asset for asset, token in self.tokens.items() if token.factor == factor) if factor is not None else ()
         return following or tuple(AssetId(one) for one in self._symbol(name, "is held or owed under this name"))
 
@@ -204,7 +204,7 @@ class _Names:
             return (asset,) if asset in self.tokens else self._unknown(name, what)
         vouched = {asset: token for asset, token in self.tokens.items() if token.kind is not TokenKind.UNKNOWN}
         for there in (vouched, self.tokens):
-            symbol = _matching(name, {token.symbol for token in there.values()})
+            symbol = matching(name, {token.symbol for token in there.values()})
             if symbol is not None:
                 return tuple(sorted(asset for asset, token in there.items() if token.symbol == symbol))
         return self._unknown(name, what)
@@ -217,7 +217,7 @@ class _Names:
         raise InputError(f"--shock: nothing here {what}: {name[:80]!r}; the portfolio follows {there}")
 
 
-def _matching(name: str, there: Iterable[str]) -> str | None:
+def matching(name: str, there: Iterable[str]) -> str | None:
     """The name itself, else the only one that differs in nothing but capitals."""
     names = set(there)
     if name in names:

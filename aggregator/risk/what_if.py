@@ -69,6 +69,8 @@ class State:
     accounts: tuple[AccountState, ...]
     collateral_usd: Decimal
     debt_usd: Decimal | None
+    profit_usd: Decimal
+    """of long and short positions that stand outside margin accounts, since before the shock"""
     equity_usd: Decimal | None
     requirement: Requirement | None
     margin_ratio: Decimal | None
@@ -137,7 +139,8 @@ class WhatIf:
             everything = [*sums, self._sums(None, valuation.positions, shocked)]
             collateral = sum((one.collateral for one in everything), Decimal(0))
             debt = sum((one.debt for one in everything), Decimal(0))
-            equity = collateral - debt + sum((one.profit for one in everything), Decimal(0)) if known else None
+            profit = sum((one.profit for one in everything), Decimal(0))
+            equity = collateral - debt + profit if known else None
         needed = requirement(prepared.portfolio, shocked.exposures, scenarios, policy) if known else None
         return State(
             moves,
@@ -147,6 +150,7 @@ class WhatIf:
             tuple(self._account(number, moves, shocked, moving, own) for number, own in enumerate(sums)),
             collateral,
             debt if known else None,
+            profit,
             equity,
             needed,
             margin_ratio(equity, needed),
@@ -163,6 +167,11 @@ class WhatIf:
         if not (prepared.coverage.debt_read and seen):
             return Scored(None, None)
         return Scored(chances, score(chances.any_account["1d"]))
+
+    def native_terms(self, number: int, state: State) -> list[tuple[Key, Decimal]]:
+        """(leg, threshold · value of what counts or −value of debt) of an account at its protocol's oracle; empty where unknown."""
+        own = self.terms[number]
+        return moved(own.native, own.native_changes(state.moves, state.shocked)) if own.by_oracle else []
 
     def _sums(self, account: int | None, positions: Sequence[PositionValue], shocked: Shocked) -> _Sums:
         collateral = debt = profit = Decimal(0)
