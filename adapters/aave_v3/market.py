@@ -50,6 +50,9 @@ class Reserve:
     liquidity: int | None
     grace_until: int
     """seconds since the epoch up to which the reserve takes part in no liquidation"""
+    supply_rate: int
+    variable_rate: int
+    """interest a year at this block, rays"""
 
     @property
     def decimals(self) -> int:
@@ -235,6 +238,8 @@ class MarketReading:
             source=source.value if isinstance(source, Value) and source.value != ZERO_ADDRESS else None,
             liquidity=liquidity.value if isinstance(liquidity, Value) else None,
             grace_until=await _grace(reading.grace),
+            supply_rate=data.value[surface.SUPPLY_RATE_WORD],
+            variable_rate=data.value[surface.VARIABLE_RATE_WORD],
         )
 
     async def _symbol(self, reading: ReserveReading, address: Address) -> str:

@@ -26,6 +26,7 @@ from aggregator.model.units import BPS, UINT256_MAX, WAD, to_decimal
 from aggregator.reading.adapter import Scope
 
 _WIDE = Context(prec=80)
+RAY_DECIMALS = 27
 
 
 def margin_account(scope: Scope, slug: str, market: Market, account: Account) -> MarginAccount | None:
@@ -124,7 +125,8 @@ def _positions(scope: Scope, slug: str, market: Market, account: Account, amount
     if amounts.supplied:
         legs.append(_supply_leg(market, account, reserve, amounts.supplied))
     if amounts.variable_debt:
-        legs.append(_debt_leg(market, account, reserve, amounts.variable_debt, _variable_value(market, account, amounts)))
+        value = _variable_value(market, account, amounts)
+        legs.append(_debt_leg(market, account, reserve, amounts.variable_debt, value, to_decimal(reserve.variable_rate, RAY_DECIMALS)))
     identifiers = _identifiers(market, account, reserve)
     if legs:
         yield Position(scope.chain, slug, market.pool, account.owner, tuple(legs), identifiers)
@@ -154,12 +156,16 @@ def _supply_leg(market: Market, account: Account, reserve: Reserve, amount: int)
             liquidation_threshold=fraction(terms.liquidation_threshold),
             liquidation_bonus=fraction(max(terms.liquidation_bonus - BPS, 0)),
             oracle_price_usd=_price_usd(market, price),
+            yearly_rate=to_decimal(reserve.supply_rate, RAY_DECIMALS),
         ),
         redeemable=_redeemable(reserve, amount),
     )
 
 
-def _debt_leg(market: Market, account: Account, reserve: Reserve, amount: int, value: int | None) -> Leg:
+def _debt_leg(
+    market: Market, account: Account, reserve: Reserve, amount: int, value: int | None, yearly_rate: Decimal | None = None
+) -> Leg:
+    """`yearly_rate` of a debt at a stable rate is its owner's own, and not read."""
     return Leg(
         asset=reserve.asset,
         symbol=reserve.facts.symbol,
@@ -169,6 +175,7 @@ def _debt_leg(market: Market, account: Account, reserve: Reserve, amount: int, v
         terms=MarginTerms(
             oracle_value=None if value is None else in_numeraire(market, value),
             oracle_price_usd=_price_usd(market, _price(market, account, reserve)),
+            yearly_rate=yearly_rate,
         ),
     )
 

@@ -51,6 +51,8 @@ SYMBOL = Function("symbol()()")
 
 # words of getReserveData's answer
 CONFIGURATION_WORD, ID_WORD, SUPPLY_TOKEN_WORD, STABLE_TOKEN_WORD, VARIABLE_TOKEN_WORD = 0, 7, 8, 9, 10
+SUPPLY_RATE_WORD, VARIABLE_RATE_WORD = 2, 4
+"""a year, rays"""
 LIST_WORD = 2
 """of getReservesList's answer: where the elements begin"""
 E_MODE_PRICE_SOURCE_WORD = 4

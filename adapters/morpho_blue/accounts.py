@@ -18,6 +18,7 @@ from aggregator.reading.adapter import Scope
 from aggregator.reading.reads import why
 
 FROZEN = "frozen"
+SECONDS_PER_YEAR = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Market:
     """why there is no price; empty where there is one"""
     frozen: bool
     """the oracle does not answer anybody: no liquidation, no withdrawal of collateral that carries debt"""
+    yearly_rate: Decimal | None
+    """borrow rate at this block, None where the interest rate model did not answer"""
 
     @property
     def label(self) -> str:
@@ -77,7 +80,15 @@ async def settle(scope: Scope, market: bytes, reads: MarketReads, missing: Missi
         price=price.value if isinstance(price, Value) else None,
         price_missing="" if isinstance(price, Value) else _price_missing(oracle, price),
         frozen=oracle == ZERO_ADDRESS or _answers_nobody(price),
+        yearly_rate=_yearly(irm, rate),
     )
+
+
+def _yearly(irm: Address, rate: Outcome[int]) -> Decimal | None:
+    """The rate a second as one a year; a market without an interest rate model charges none."""
+    if irm == ZERO_ADDRESS:
+        return Decimal(0)
+    return to_decimal(rate.value * SECONDS_PER_YEAR, 18) if isinstance(rate, Value) else None
 
 
 def _price_missing(oracle: Address, price: Outcome[int]) -> str:
@@ -152,10 +163,11 @@ def _legs(market: Market, raw: RawPosition, borrowed: int, value: int | None, wi
             loan_to_value=lltv,
             liquidation_threshold=lltv,
             liquidation_bonus=to_decimal(maths.liquidation_incentive_factor(market.lltv) - WAD, 18),
+            yearly_rate=Decimal(0),  # collateral is lent to nobody
         )
         asset, symbol, decimals = collateral.asset, collateral.symbol, collateral.decimals
         legs.append(Leg(asset, symbol, decimals, Side.COLLATERAL, raw.collateral, terms=terms, redeemable=withdrawable))
     if borrowed:
-        owed = MarginTerms(oracle_value=to_decimal(borrowed, loan.decimals), loan_to_value=Decimal(0))
+        owed = MarginTerms(to_decimal(borrowed, loan.decimals), loan_to_value=Decimal(0), yearly_rate=market.yearly_rate)
         legs.append(Leg(loan.asset, loan.symbol, loan.decimals, Side.DEBT, borrowed, terms=owed))
     return tuple(legs)
