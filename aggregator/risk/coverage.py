@@ -1,9 +1,9 @@
 """What is missing, and which figures stand without it.
 
-One rule: **missing can only make a portfolio look worse.** An asset that cannot be read or priced counts nothing, so every amount stays,
-as a lower bound of what is owned; the margin ratio does not, because a risky asset that is left out may raise it. A debt that cannot be read or priced would make the portfolio look better, so every figure it enters
-is withheld. What could hide a debt: a chain that was not reached, a gap in a protocol where one can owe, an account whose health was
-not read, a debt leg without a believed price.
+One rule: **missing can only make a portfolio look worse.** An asset that cannot be read or priced counts nothing, so every amount
+stays, as a lower bound of what is owned; the margin ratio does not, because a risky asset that is left out may raise it. A debt that
+cannot be read or priced would make the portfolio look better, so every figure it enters is withheld. What could hide a debt: a chain
+that was not reached, a gap in a protocol where one can owe, an account whose health was not read, a debt leg without a believed price.
 """
 
 from __future__ import annotations
