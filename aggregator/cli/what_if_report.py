@@ -45,7 +45,7 @@ def print_what_if(document: WhatIfDocument, console: Console, names: Names | Non
     for shock in document.shocks:
         console.print(Text(f"  then   {clean_text(shock, 120)}"))
     sections: list[tuple[str, RenderableType | None]] = [
-        ("Before and after", _figures(document)),
+        ("Before and after", _figures(document, narrow)),
         ("Margin accounts", _accounts(document, known, narrow)),
         ("Liquidated, in this order", _order(document, known)),
         ("The way back", _ways(document, known)),
@@ -84,7 +84,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _figures(document: WhatIfDocument) -> RenderableType:
+def _figures(document: WhatIfDocument, narrow: bool) -> RenderableType:
     states: list[tuple[str, WhatIfFigures]] = [("Before", document.before)]
     if document.after_actions is not None:
         states.append(("Acted", document.after_actions))
@@ -102,6 +102,8 @@ def _figures(document: WhatIfDocument) -> RenderableType:
         ("Accounts liquidatable", [Text(str(one.liquidatable), "bold red" if one.liquidatable else "") for _, one in states]),
         ("Loss by liquidation", [_money(one.expected_loss_usd) for _, one in states]),
     )
+    if narrow:
+        return Group(*(Text.assemble((f"{label}: ", "dim"), Text(" → ").join(cells)) for label, cells in rows))
     for label, cells in rows:
         table.add_row(Text(label), *cells)
     return table
@@ -110,22 +112,22 @@ def _figures(document: WhatIfDocument) -> RenderableType:
 def _accounts(document: WhatIfDocument, names: Names, narrow: bool) -> RenderableType | None:
     if not document.margin_accounts and not document.venue_accounts:
         return None
-    table = _table("Account", ">Before", ">After", ">At market", *(() if narrow else (">Debt", ">Days left")))
+    table = _table("Account", ">Before", ">After", ">At market", ">Debt", ">Days left")
     table.columns[0].min_width = PLACE
+    lines: list[Text] = []
     for account in document.margin_accounts:
-        after = account.after
-        row = [
-            Text(_place(account, names)),
-            _health(account.before.health_factor, account.before.liquidatable, account.before.debt_usd),
-            _health(after.health_factor, after.liquidatable, after.debt_usd),
-            _health(after.shadow_health_factor, False, after.debt_usd),
-        ]
+        place, after = _place(account, names), account.after
+        before = _health(account.before.health_factor, account.before.liquidatable, account.before.debt_usd)
+        native = _health(after.health_factor, after.liquidatable, after.debt_usd)
+        market = _health(after.shadow_health_factor, False, after.debt_usd)
         days = "" if after.days_to_liquidation is None else f"{Decimal(after.days_to_liquidation):,.0f}"
-        table.add_row(*row, *(() if narrow else (_money(after.debt_usd), Text(days or "–", "dim"))))
+        table.add_row(Text(place), before, native, market, _money(after.debt_usd), Text(days or "–", "dim"))
+        lines += [Text(place, "bold"), Text.assemble("  health ", before, " → ", native, ", at market ", market)]
     for venue in document.venue_accounts:
-        row = [Text(_venue(venue)), _cover(venue, before=True), _cover(venue, before=False), Text("")]
-        table.add_row(*row, *(() if narrow else (Text(""), Text(""))))
-    return table
+        before, native = _cover(venue, before=True), _cover(venue, before=False)
+        table.add_row(Text(_venue(venue)), before, native, Text(""), Text(""), Text(""))
+        lines += [Text(_venue(venue), "bold"), Text.assemble("  equity over margin ", before, " → ", native)]
+    return Group(*lines) if narrow else table
 
 
 def _order(document: WhatIfDocument, names: Names) -> RenderableType | None:

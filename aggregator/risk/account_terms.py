@@ -37,14 +37,16 @@ class AccountTerms:
     """What is looked up once of a margin account."""
 
     account: MarginAccount
-    keys: tuple[Key, ...]
-    """all its legs"""
     native: tuple[SignedTerm, ...]
     """at the protocol's oracle, else at the market; empty where it owes nothing or where a debt has neither value"""
     by_oracle: bool
     """whether `native` are the protocol's own values"""
     market: tuple[SignedTerm, ...] | None
     """at the market, unpriced collateral left out; None where a debt has no value"""
+    cushion: Fraction
+    """Σ of `native`, below 0 is liquidatable"""
+    debts_priced: bool
+    """whether every debt has a market value"""
 
     def native_changes(self, moves: Moves, shocked: Shocked) -> Changes:
         """What moves at the protocol's oracle: everything, but for what is frozen."""
@@ -52,7 +54,8 @@ class AccountTerms:
         return {
             term.key: change
             for term in self.native
-            if (change := shocked.claim_multiplier(term.key)) != 1
+            if (change := shocked.claim_multiplier(term.key)) is not ONE
+            and change != 1
             and not (self.by_oracle and any(one.covers(account.protocol, account.chain, term.symbol) for one in moves.frozen))
         }
 
@@ -64,7 +67,14 @@ def account_terms(number: int, legs: Mapping[Key, LegValue], prepared: Prepared)
     """Terms of a margin account; `legs` of the whole portfolio by key."""
     claim, own = prepared.claims.by_account.get(number), {key: leg for key, leg in legs.items() if key[0] == number}
     native = () if claim is None else tuple(SignedTerm(term.key, term.symbol, term.signed) for term in claim.terms)
-    return AccountTerms(prepared.portfolio.margin_accounts[number], tuple(own), native, claim is not None and claim.oracle, _market(own))
+    return AccountTerms(
+        prepared.portfolio.margin_accounts[number],
+        native,
+        claim is not None and claim.oracle,
+        _market(own),
+        sum((Fraction(term.signed) for term in native), Fraction(0)),
+        all(leg.value is not None for leg in own.values() if leg.leg.side is Side.DEBT),
+    )
 
 
 def _market(legs: Mapping[Key, LegValue]) -> tuple[SignedTerm, ...] | None:
@@ -100,12 +110,12 @@ def ratio(signed: Iterable[Decimal]) -> Decimal | None:
         return counted / owed if owed > 0 else None
 
 
-def cushion(terms: Iterable[SignedTerm], changes: Changes) -> Fraction:
-    """Σ signed · multiplier, below 0 is liquidatable: by decimals where that leaves no doubt, exactly near zero."""
-    several = list(terms)
-    values = [value for _, value in moved(several, changes)]
+def cushion(terms: Iterable[SignedTerm], changes: Changes, values: Iterable[Decimal]) -> Fraction:
+    """Σ signed · multiplier, below 0 is liquidatable: by `values` (the products) where that leaves no doubt, exactly near zero."""
+    total = gross = Decimal(0)
     with localcontext(EXACT):
-        total, gross = sum(values, Decimal(0)), sum((abs(one) for one in values), Decimal(0))
-    if abs(total) > _EXACT_ENOUGH * gross:
-        return Fraction(total)
-    return sum((Fraction(term.signed) * changes.get(term.key, ONE) for term in several), Fraction(0))
+        for value in values:
+            total, gross = total + value, gross + abs(value)
+        if abs(total) > _EXACT_ENOUGH * gross:
+            return Fraction(total)
+    return sum((Fraction(term.signed) * changes.get(term.key, ONE) for term in terms), Fraction(0))

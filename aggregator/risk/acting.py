@@ -14,7 +14,7 @@ from aggregator.model.position import Component, Leg, MarginAccount, Position, S
 from aggregator.model.price import PriceBook
 from aggregator.model.token import Token, TokenKind
 from aggregator.model.units import WAD, to_decimal
-from aggregator.risk.action import Action, ActionKind, account_for, names
+from aggregator.risk.action import Action, ActionKind, account_for, names, plain_amount
 from aggregator.risk.valuation import EXACT, believed
 
 HEDGES = ChainId("hedge:forward")
@@ -93,6 +93,17 @@ def free_legs(portfolio: Portfolio, chain: ChainId, asset: str) -> list[tuple[in
     return sorted(found, key=lambda one: (-one[2], one[0], one[1]))
 
 
+def leg_for(account: MarginAccount, side: Side, asset: str) -> tuple[int, int] | None:
+    """(position, leg) that an action on a token means: of several on one side the largest."""
+    found = [
+        (p, n)
+        for p, position in enumerate(account.positions)
+        for n, leg in enumerate(position.legs)
+        if leg.side is side and leg.amount and names(leg.symbol, leg.asset, asset)
+    ]
+    return min(found, key=lambda one: (-account.positions[one[0]].legs[one[1]].amount, one), default=None)
+
+
 def revised(account: MarginAccount, positions: Sequence[Position]) -> MarginAccount:
     """An account with other positions: sums and health follow from its legs' terms, exactly; None where one of them is not known."""
     counted, collateral, debt = Fraction(0), Fraction(0), Fraction(0)
@@ -128,15 +139,7 @@ def _supply_or_repay(state: Acted, action: Action) -> Acted:
     number = account_for(portfolio, action)
     account = portfolio.margin_accounts[number]
     side = Side.DEBT if action.kind is ActionKind.REPAY else Side.COLLATERAL
-    place = next(
-        (
-            (p, n)
-            for p, position in enumerate(account.positions)
-            for n, leg in enumerate(position.legs)
-            if leg.side is side and leg.amount and names(leg.symbol, leg.asset, action.asset)
-        ),
-        None,
-    )
+    place = leg_for(account, side, action.asset)
     if place is None:
         return _first_supply(state, action, number)
     leg = account.positions[place[0]].legs[place[1]]
@@ -144,7 +147,7 @@ def _supply_or_repay(state: Acted, action: Action) -> Acted:
     amount = _wanted(action, leg, leg.amount if side is Side.DEBT else available, account.chain)
     if side is Side.DEBT and amount > leg.amount:
         owed = to_decimal(leg.amount, leg.decimals)
-        raise InputError(f"--action {action.text}: only {owed:f} {leg.symbol} are owed there; `all` repays it whole")
+        raise InputError(f"--action {action.text}: only {plain_amount(owed)} {leg.symbol} are owed there; `all` repays it whole")
     target = leg.amount - amount if side is Side.DEBT else leg.amount + amount
     changed = _with_leg(account.positions[place[0]], place[1], resized(leg, target) if target else None)
     positions = [changed if p == place[0] else position for p, position in enumerate(account.positions)]
@@ -192,7 +195,7 @@ def _move(state: Acted, action: Action, find: TokenFinder) -> Acted:
     amount = _wanted(action, first, available, source)
     if amount > available:
         held = to_decimal(available, first.decimals)
-        raise InputError(f"--action {action.text}: only {held:f} {first.symbol} are free on {source}")
+        raise InputError(f"--action {action.text}: only {plain_amount(held)} {first.symbol} are free on {source}")
     arriving = _counterpart(portfolio, first, target, find)
     if arriving is None:
         raise InputError(f"--action {action.text}: no token {first.symbol} is known on {target}")
@@ -265,7 +268,10 @@ def _taken(portfolio: Portfolio, chain: ChainId, asset: AssetId, amount: int) ->
         if amount == 0 or position is None:
             break
         part, leg = min(amount, available), position.legs[index]
-        changed = _with_leg(position, index, resized(leg, leg.amount - part) if leg.amount > part else None)
+        left = resized(leg, leg.amount - part) if leg.amount > part else None
+        if left is not None and leg.redeemable is not None:
+            left = replace(left, redeemable=min(left.amount, leg.redeemable - part))
+        changed = _with_leg(position, index, left)
         positions[number] = changed if changed.legs else None
         amount -= part
     return replace(portfolio, positions=tuple(one for one in positions if one is not None))

@@ -5,9 +5,10 @@
     move:USDC:eip155:1/eip155:8453=500     bring free holdings to another chain, where the same token stands by its symbol
     hedge:ETH=-2                           sell (or buy) two ether forward at the price now, margined from elsewhere
 
-PROTOCOL may say more: aave-v3@eip155:1 (which chain) and aave-v3@eip155:1/Core (which market, by its label or id). `all` repays a whole
-debt, or uses all that is free. Repaid and added tokens come from free holdings on the same chain, and what is lacking from outside: the
-result says how much. Amounts are raw integers; a leg's value at its protocol's oracle follows its amount exactly.
+PROTOCOL may say more: aave-v3@eip155:1 (which chain), aave-v3@eip155:1/Core (which market, by its label or id), and with #0x… at its end
+whose account it is. `all` repays a whole debt, or uses all that is free. Repaid and added tokens come from free holdings on the same
+chain, and what is lacking from outside: the result says how much. Amounts are raw integers; a leg's value at its protocol's oracle
+follows its amount exactly.
 """
 
 from __future__ import annotations
@@ -38,19 +39,22 @@ class ActionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A margin account as written: protocol, and where several could be meant its chain and market."""
+    """A margin account as written: protocol, and where several could be meant its chain, market and owner."""
 
     protocol: str
     chain: str = ""
     market: str = ""
+    owner: str = ""
 
     def matches(self, account: MarginAccount) -> bool:
         here = self.market.lower() in ("", account.market.lower(), account.market_label.lower())
-        return account.protocol == self.protocol and self.chain in ("", account.chain) and here
+        whose = self.owner.lower() in ("", account.owner)
+        return account.protocol == self.protocol and self.chain in ("", account.chain) and here and whose
 
     @property
     def text(self) -> str:
-        return f"{self.protocol}{'@' + self.chain if self.chain else ''}{'/' + self.market if self.market else ''}"
+        parts = (("@", self.chain), ("/", self.market), ("#", self.owner))
+        return self.protocol + "".join(f"{sign}{part}" for sign, part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Action:
     @property
     def text(self) -> str:
         """As `parse_action` reads it."""
-        amount = "all" if self.amount is None else _plain(self.amount)
+        amount = "all" if self.amount is None else plain_amount(self.amount)
         match self.kind:
             case ActionKind.HEDGE:
                 return f"hedge:{self.asset}={amount}"
@@ -109,12 +113,14 @@ def parse_action(text: str, chain: Callable[[str], ChainId] = parse_chain) -> Ac
 
 
 def _place(text: str, chain: Callable[[str], ChainId]) -> Place:
-    where, _, market = text.partition("/")
+    rest, _, owner = text.partition("#")
+    where, _, market = rest.partition("/")
     protocol, at, place = where.partition("@")
-    return Place(protocol, chain(place) if at else "", market)
+    return Place(protocol, chain(place) if at else "", market, owner)
 
 
-def _plain(amount: Decimal) -> str:
+def plain_amount(amount: Decimal) -> str:
+    """Without exponent and trailing zeros."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -142,7 +148,7 @@ def account_for(portfolio: Portfolio, action: Action) -> int:
 
 def described(account: MarginAccount) -> str:
     """An account as a place that `parse_action` reads back."""
-    return Place(account.protocol, account.chain, account.market_label or account.market).text
+    return Place(account.protocol, account.chain, account.market_label or account.market, account.owner).text
 
 
 def names(symbol: str, asset: str, wanted: str) -> bool:

@@ -13,7 +13,7 @@ is put in, at the market after the shock, plus gas and what the bridge takes; th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from aggregator.model.identifiers import ChainId
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import Leg, Side
 from aggregator.model.units import to_decimal
-from aggregator.risk.acting import free_legs
+from aggregator.risk.acting import free_legs, leg_for
 from aggregator.risk.action import Action, ActionKind, Place
 from aggregator.risk.exposure import Key
 from aggregator.risk.valuation import EXACT
@@ -126,7 +126,7 @@ class _Ways:
             value = self.what_if.legs[key]
             leg, unit = value.leg, abs(Fraction(signed)) / value.leg.amount
             lacking = debt - counted / self.health if signed < 0 else self.health * debt - counted
-            if unit <= 0 or lacking <= 0:
+            if unit <= 0 or lacking <= 0 or leg_for(self.account, leg.side, leg.asset) != key[1:]:
                 continue
             amount = -(-lacking // unit)
             market = None if value.value is None else Fraction(value.value) * self.state.shocked.claim_multiplier(key) / leg.amount
@@ -162,7 +162,8 @@ class _Ways:
     def _place(self, need: _Need) -> Place:
         """The shortest place that means this account and no other."""
         account, side = self.account, need.leg.side
-        for place in (Place(account.protocol, account.chain), Place(account.protocol, account.chain, account.market_label)):
+        short, label, own = Place(account.protocol, account.chain), account.market_label, account.owner
+        for place in (short, replace(short, owner=own), replace(short, market=label), replace(short, market=label, owner=own)):
             meant = [
                 number
                 for number, one in enumerate(self.portfolio.margin_accounts)
@@ -170,7 +171,7 @@ class _Ways:
             ]
             if meant == [self.number]:
                 return place
-        return Place(account.protocol, account.chain, account.market)
+        return replace(short, market=account.market, owner=own)
 
 
 def _free(portfolio: Portfolio, chain: ChainId, asset: str) -> int:

@@ -19,6 +19,7 @@ from aggregator.risk.exposure import Exposures, Holding, Key, Lot, Tree
 from aggregator.risk.prepared import Prepared
 from aggregator.risk.shapes import Linear, Pair, Range, Shape, blend, range_multiplier, relabelled
 from aggregator.risk.shock import Moves
+from aggregator.risk.valuation import EXACT
 
 ONE = Fraction(1)
 ROOT_DIGITS = 60
@@ -56,6 +57,8 @@ class Shocking:
     def __init__(self, prepared: Prepared) -> None:
         self._prepared, exposures = prepared, prepared.exposures
         self._names = {key: frozenset(_names(tree)) for key, tree in exposures.trees.items()}
+        self.names = frozenset(name for own in self._names.values() for name in own)
+        """assets, factors and discounts that any leg follows"""
         self._ranges = {
             key[:2]: shape for key, shape in exposures.leg_shapes.items() if isinstance(shape, Range) and key in exposures.trees
         }
@@ -109,11 +112,10 @@ class Shocking:
 
 
 def scaled(value: Decimal, change: Fraction) -> Decimal:
-    """value · change, exact where it has at most 120 digits; there is no context to depend on."""
-    if change == 1:
+    """value · change, exact where it has at most 120 digits."""
+    if change is ONE or change == 1:
         return value
-    with localcontext(prec=120):
-        return value * change.numerator / change.denominator
+    return EXACT.divide(EXACT.multiply(value, Decimal(change.numerator)), Decimal(change.denominator))
 
 
 class _Follower:

@@ -114,6 +114,7 @@ class WhatIf:
         self.costs = costs if costs is not None else LiquidationCosts()
         self._known = known
         self._shocking = Shocking(prepared)
+        self._tokens = {asset: token for asset, token in prepared.portfolio.tokens.items() if asset in self._shocking.names}
         self.legs: Mapping[Key, LegValue] = dict(_legs(prepared))
         """every leg with its value before any shock"""
         self.terms = tuple(account_terms(number, self.legs, prepared) for number in range(len(prepared.portfolio.margin_accounts)))
@@ -122,7 +123,7 @@ class WhatIf:
     def moves(self, shock: Shock) -> Moves:
         """What the shock touches here; InputError for a name that means nothing."""
         exposures = self.prepared.exposures
-        return resolve(shock, self.prepared.portfolio.tokens, exposures.factors, exposures.bases, self._known)
+        return resolve(shock, self._tokens, exposures.factors, exposures.bases, self._known)
 
     def after(self, shock: Shock) -> State:
         """The portfolio after a shock."""
@@ -195,12 +196,12 @@ class WhatIf:
         health, liquidatable, terms = _stated_health(account), account.liquidatable, moved(own.native, changes)
         breach: Fraction | None = Fraction(0) if liquidatable else None
         if changes and own.by_oracle:
-            left = cushion(own.native, changes)
+            left = cushion(own.native, changes, (value for _, value in terms))
             health, liquidatable, breach = ratio(value for _, value in terms), left < 0, None
             if liquidatable:
-                start = Fraction(0) if account.liquidatable else cushion(own.native, {})
+                start = Fraction(0) if account.liquidatable else own.cushion
                 breach = start / (start - left) if start > 0 else Fraction(0)
-        priced = all(self.legs[key].value is not None for key in own.keys if self.legs[key].leg.side is Side.DEBT)
+        priced = own.debts_priced
         return AccountState(
             number,
             health,
@@ -209,13 +210,13 @@ class WhatIf:
             breach,
             sums.collateral,
             sums.debt if priced else None,
-            self._lifetime(account, terms, moves),
+            self._lifetime(own, terms, moves),
             self._loss(own, terms, shocked, moving, sums.debt) if liquidatable and priced and terms else None,
         )
 
-    def _lifetime(self, account: MarginAccount, terms: Sequence[tuple[Key, Decimal]], moves: Moves) -> Lifetime:
-        if not terms and not owes_nothing(account):
-            return Lifetime(None, "the account's values could not be read")
+    def _lifetime(self, own: AccountTerms, terms: Sequence[tuple[Key, Decimal]], moves: Moves) -> Lifetime:
+        if not (own.by_oracle and terms) and not owes_nothing(own.account):
+            return Lifetime(None, "the account's values at its protocol's oracle could not be read")
         return lifetime([self._growing(key, signed, moves) for key, signed in terms])
 
     def _growing(self, key: Key, signed: Decimal, moves: Moves) -> Growing:
