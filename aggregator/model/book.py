@@ -38,13 +38,16 @@ class LiquidationRule:
     """How much of an account's debt one liquidation may repay. Shares of 1, values in USD.
 
     The whole debt, except that a large account in a mild breach gives `mild_close_factor` of it: health above `mild_above`, and both
-    collateral and debt worth at least `small_value`.
+    collateral and debt worth at least `small_value`. Where both remain, each must be worth `minimum_leftover` at least. With
+    `mild_of_pair` the mild share is of the debt in the asset that is repaid, not of the whole debt.
     """
 
     close_factor: float = 1.0
     mild_close_factor: float = 1.0
     mild_above: float = 1.0
     small_value: float = 0.0
+    minimum_leftover: float = 0.0
+    mild_of_pair: bool = False
 
     def __post_init__(self) -> None:
         if not (0.0 < self.close_factor <= 1.0 and 0.0 < self.mild_close_factor <= 1.0):
@@ -53,9 +56,9 @@ class LiquidationRule:
 
 WHOLE = LiquidationRule()
 """everything at once, as Morpho Blue does"""
-HALF_IF_MILD = LiquidationRule(mild_close_factor=0.5, mild_above=0.95, small_value=2000.0)
-"""Aave v3.3 and later, LiquidationLogic: half of the debt above health 0.95 unless the position is small"""
-HALF_IF_MILD_AT_ANY_SIZE = LiquidationRule(mild_close_factor=0.5, mild_above=0.95)
+HALF_IF_MILD = LiquidationRule(mild_close_factor=0.5, mild_above=0.95, small_value=2000.0, minimum_leftover=1000.0)
+"""Aave v3.3 and later, LiquidationLogic: half of the debt above health 0.95 unless the position is small, and no dust left"""
+HALF_IF_MILD_AT_ANY_SIZE = LiquidationRule(mild_close_factor=0.5, mild_above=0.95, mild_of_pair=True)
 """Aave v3.0 to 3.2 and its forks"""
 
 

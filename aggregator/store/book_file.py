@@ -10,7 +10,8 @@
 | `oracle_price_usd` | of one whole token, as the market's contract sees it; empty where it is not known |
 | `liquidation_threshold` | share of 1, for collateral |
 | `liquidation_bonus`, `price_usd`, `priced_by`, `symbol`, `decimals` | optional |
-| `close_factor`, `mild_close_factor`, `mild_above`, `small_value` | optional: the market's liquidation rule, from its first row |
+| `close_factor`, `mild_close_factor`, `mild_above`, `small_value`, `minimum_leftover`, `mild_of_pair` | optional: the market's liquidation
+rule, from its first row |
 
 `price_usd` is the market price (default: the oracle's in the first row that has one), `priced_by` the asset whose market price the
 oracle follows (default: the asset itself).
@@ -45,6 +46,8 @@ NUMBERS = (
     "mild_close_factor",
     "mild_above",
     "small_value",
+    "minimum_leftover",
+    "mild_of_pair",
 )
 REQUIRED = ("owner", "chain", "protocol", "market", "asset", "side", "amount", "oracle_price_usd")
 ADDRESS_LENGTH = 42
@@ -53,7 +56,7 @@ _HEX = np.full(256, 255, dtype=np.uint8)
 """value of a hex digit's character, 255 for any other"""
 for _digit in range(16):
     _HEX[[ord(f"{_digit:x}"), ord(f"{_digit:X}")]] = _digit
-RULE = ("close_factor", "mild_close_factor", "mild_above", "small_value")
+RULE = ("close_factor", "mild_close_factor", "mild_above", "small_value", "minimum_leftover", "mild_of_pair")
 
 
 def read_book(path: Path) -> Book:
@@ -215,7 +218,8 @@ class _Rows:
         """The liquidation rule in the first row of a market."""
         given = {name: self._table[name][row].as_py() for name in RULE if self.has(name)}
         known = {name: float(value) for name, value in given.items() if value is not None}
-        return LiquidationRule(**known) if known else HALF_IF_MILD
+        of_pair = bool(known.pop("mild_of_pair", 0.0))
+        return LiquidationRule(**known, mild_of_pair=of_pair) if known or of_pair else HALF_IF_MILD
 
     def legs(self, which: NDArray[np.bool_], account: Codes, reserve: Codes, amounts: Floats, count: int) -> Legs:
         """One side's columns; a leg given twice is named by its row."""
