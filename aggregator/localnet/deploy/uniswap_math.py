@@ -1,4 +1,4 @@
-"""Integer maths of concentrated liquidity, exact to the contracts: ticks, square-root prices, liquidity.
+"""What minting needs of concentrated liquidity, exact to the contracts: ticks of prices, ranges, liquidity of amounts.
 
 A square-root price is sqrt(token1 raw / token0 raw) in 64.96 fixed point, as Uniswap v3 and v4 store it.
 """
@@ -8,48 +8,11 @@ from __future__ import annotations
 from decimal import Decimal, localcontext
 from math import isqrt
 
-MIN_TICK = -887_272
-MAX_TICK = 887_272
-Q96 = 1 << 96
-_Q128 = 1 << 128
-_WORD = (1 << 256) - 1
+from aggregator.reading.concentrated import MAX_TICK, MIN_TICK, Q96
+from aggregator.reading.concentrated import sqrt_ratio_at_tick as sqrt_price_at_tick
 
-# sqrt(1.0001^-(2^i)) in 128-bit fixed point for i = 0…19, rounded as TickMath has them
-_FACTORS = (
-    0xFFFCB933BD6FAD37AA2D162D1A594001,
-    0xFFF97272373D413259A46990580E213A,
-    0xFFF2E50F5F656932EF12357CF3C7FDCC,
-    0xFFE5CACA7E10E4E61C3624EAA0941CD0,
-    0xFFCB9843D60F6159C9DB58835C926644,
-    0xFF973B41FA98C081472E6896DFB254C0,
-    0xFF2EA16466C96A3843EC78B326B52861,
-    0xFE5DEE046A99A2A811C461F1969C3053,
-    0xFCBE86C7900A88AEDCFFC83B479AA3A4,
-    0xF987A7253AC413176F2B074CF7815E54,
-    0xF3392B0822B70005940C7A398E4B70F3,
-    0xE7159475A2C29B7443B29C7FA6E889D9,
-    0xD097F3BDFD2022B8845AD8F792AA5825,
-    0xA9F746462D870FDF8A65DC1F90E061E5,
-    0x70D869A156D2A1B890BB3DF62BAF32F7,
-    0x31BE135F97D08FD981231505542FCFA6,
-    0x9AA508B5B7A84E1C677DE54F3E99BC9,
-    0x5D6AF8DEDB81196699C329225EE604,
-    0x2216E584F5FA1EA926041BEDFE98,
-    0x48A170391F7DC42444E8FA2,
-)
-
-
-def sqrt_price_at_tick(tick: int) -> int:
-    """TickMath's value for ``tick``, rounded up as there. Raises ValueError outside ±887,272."""
-    if not MIN_TICK <= tick <= MAX_TICK:
-        raise ValueError(f"tick {tick} is out of range")
-    ratio = _Q128
-    for bit, factor in enumerate(_FACTORS):
-        if abs(tick) >> bit & 1:
-            ratio = ratio * factor >> 128
-    if tick > 0:
-        ratio = _WORD // ratio
-    return _divided_up(ratio, 1 << 32)
+__all__ = ["MAX_TICK", "MIN_TICK", "Q96", "sqrt_price_at_tick"]
+"""what the other room's maths gives to whoever mints here"""
 
 
 def tick_at_sqrt_price(sqrt_price: int) -> int:
