@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csc_array, csr_array, eye_array
-from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from aggregator.contagion.composition import Composition
 from aggregator.contagion.evidence import FLOOR, Evidence
+from aggregator.contagion.graph import in_order, reachable, shortest_circle
 from aggregator.contagion.network import spectral_radius
 from aggregator.model.book import Floats
 from aggregator.model.errors import InputError
@@ -67,7 +67,6 @@ class LookThrough:
     known: Floats
     weights: csr_array[np.float64]
     loops: tuple[Loop, ...]
-    component: NDArray[np.int32]
 
     @property
     def gap(self) -> Floats:
@@ -95,7 +94,7 @@ class LookThrough:
     def evidence(self, token: str, floor: float = FLOOR) -> Evidence:
         """How much of what stands behind a token is known, and whose real assets are not."""
         place = self.composition.code(token)
-        beneath = _reachable(self.composition.holdings, place)
+        beneath = reachable(self.composition.holdings, place)
         missing = [self.composition.names[code] for code in beneath if np.isnan(self.composition.real_assets[code])]
         return Evidence(float(self.known[place]), tuple(f"real assets of {name}" for name in missing), floor)
 
@@ -106,8 +105,7 @@ def look_through(given: Composition) -> LookThrough:
     Real assets that are not known count as nothing, so values are lower bounds there; `known` and `evidence` say how far.
     """
     matrix = given.holdings
-    components, labels = connected_components(matrix, directed=True, connection="strong")
-    order = _order(matrix, labels, components)
+    order = in_order(matrix)
     assets = np.nan_to_num(given.real_assets)
     value, debt, real = _solved(given, order, assets)
     weights = _weights(matrix, value, assets)
@@ -125,7 +123,6 @@ def look_through(given: Composition) -> LookThrough:
         _known_share(given, order, value, assets),
         weights,
         tuple(_loop(given, value, assets - given.borrowed, members) for members in order if matrix[members][:, members].nnz),
-        labels.astype(np.int32),
     )
 
 
@@ -145,29 +142,6 @@ def _solved(given: Composition, order: Sequence[NDArray[np.intp]], assets: Float
         value[members] = _bounded(held, base[:, 0], given.par[members])
         debt[members], real[members] = _solve(held, base[:, 1]), _solve(held, base[:, 2])
     return value, debt, real
-
-
-def _order(matrix: csr_array[np.float64], labels: NDArray[np.int32], count: int) -> list[NDArray[np.intp]]:
-    """Components as token codes, each after everything that it holds."""
-    edges = matrix.tocoo()
-    across = labels[edges.row] != labels[edges.col]
-    pairs = np.unique(np.column_stack([labels[edges.row[across]], labels[edges.col[across]]]), axis=0)
-    holders: dict[int, list[int]] = {}
-    waiting = np.zeros(count, dtype=np.intp)
-    for holder, held in pairs.tolist():
-        holders.setdefault(held, []).append(holder)
-        waiting[holder] += 1
-    by_label = np.argsort(labels, kind="stable")
-    bounds = np.searchsorted(labels[by_label], np.arange(count + 1))
-    ready = [label for label in range(count) if waiting[label] == 0]
-    result = []
-    for label in ready:  # grows while it is walked
-        result.append(by_label[bounds[label] : bounds[label + 1]])
-        for holder in holders.get(label, ()):
-            waiting[holder] -= 1
-            if waiting[holder] == 0:
-                ready.append(holder)
-    return result
 
 
 def _refuse_closed(given: Composition, members: NDArray[np.intp], held: csr_array[np.float64]) -> None:
@@ -262,20 +236,8 @@ def _chains(matrix: csr_array[np.float64], order: Sequence[NDArray[np.intp]]) ->
     return looped, depth
 
 
-def _reachable(matrix: csr_array[np.float64], start: int) -> list[int]:
-    """The token and everything beneath it, ascending."""
-    seen, waiting = {start}, [start]
-    while waiting:
-        row = waiting.pop()
-        for code in matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]].tolist():
-            if code not in seen:
-                seen.add(code)
-                waiting.append(code)
-    return sorted(seen)
-
-
 def _loop(given: Composition, value: Floats, net: Floats, members: NDArray[np.intp]) -> Loop:
-    circle = _shortest_circle(given.holdings, members.tolist())
+    circle = shortest_circle(given.holdings, members.tolist())
     outside = np.setdiff1d(given.holdings[members].indices, members)
     beyond = float(np.asarray(given.holdings[members][:, outside].sum(axis=0)).ravel() @ value[outside]) if len(outside) else 0.0
     names = tuple(given.names[code] for code in circle)
@@ -285,26 +247,3 @@ def _loop(given: Composition, value: Floats, net: Floats, members: NDArray[np.in
         float(value[members].sum()),
         float(net[members].sum()) + beyond,
     )
-
-
-def _shortest_circle(matrix: csr_array[np.float64], members: Sequence[int]) -> list[int]:
-    """A shortest circle through the first member that has one of that length."""
-    inside, best = set(members), list[int]()
-    for start in members:
-        before: dict[int, int] = {}
-        front = [start]
-        while front and start not in before:
-            following = []
-            for row in front:
-                for code in matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]].tolist():
-                    if code in inside and code not in before:
-                        before[code] = row
-                        following.append(code)
-            front = following
-        circle = [start]
-        while before[circle[-1]] != start:
-            circle.append(before[circle[-1]])
-        circle = [circle[0], *reversed(circle[1:])]
-        if not best or len(circle) < len(best):
-            best = circle
-    return best

@@ -40,16 +40,14 @@ def share_out(amount: int, weights: NDArray[np.float64]) -> Micros:
         result = np.zeros(len(weights), dtype=np.int64)
         result[0] = amount
         return result
-    if abs(amount) >> 2 * _LOW_BITS:  # beyond what a float64 tells apart: the halves of the number are shared out apart
-        high, low = divmod(abs(amount), 1 << _LOW_BITS)
-        result = (share_out(high, weights) << _LOW_BITS) + share_out(low, weights)
-        return result if amount >= 0 else -result
     exact = weights * (abs(amount) / total)
     result = np.floor(exact).astype(np.int64)
-    left = abs(amount) - int(result.sum())
     order = np.argsort(-(exact - result), kind="stable")
-    if left >= 0:
-        result[order[:left]] += 1
-    else:  # a sum of floors above the whole, by rounding
-        result[order[left:]] -= 1
+    order = order[weights[order] > 0.0]
+    left = abs(amount) - int(result.sum())
+    while left:  # one pass but for amounts beyond what a float64 tells apart, where floors can be off by more than one
+        each = max(abs(left) // len(order), 1)
+        chosen = order[: min(abs(left), len(order))] if left > 0 else order[result[order] >= each][-min(abs(left), len(order)) :]
+        result[chosen] += each if left > 0 else -each
+        left = abs(amount) - int(result.sum())
     return result if amount >= 0 else -result
