@@ -1,0 +1,199 @@
+"""Many conditions, one story: what hangs together on the causal graph is one incident, told once, with everything it reached as its path.
+
+An incident is told when it opens, when it becomes graver, when a figure has doubled, when it reaches a further token, bridge or
+protocol or its cause is found upstream, and when all of it is over. What opens below it is held under it and not told by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from aggregator.publish.alerts.alert import Alert, blocks_of, inputs_hash, rounded
+from aggregator.publish.alerts.condition import Change, Signal
+from aggregator.publish.alerts.instant import Instant, show_instant
+from aggregator.publish.alerts.nodes import UPSTREAM_FIRST, CausalGraph, Node, NodeKind
+from aggregator.publish.alerts.rules import AGAIN, MARKET_RULES, RULES, Severity
+
+SYSTEMIC = frozenset((NodeKind.TOKEN, NodeKind.BRIDGE, NodeKind.PROTOCOL))
+"""kinds whose being reached is news by itself"""
+_ORDER = {rule.name: place for place, rule in enumerate(RULES)}
+
+Key = tuple[str, Node]
+"""rule and place: one condition"""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A condition that changed, or whose figure is there anew while it is open."""
+
+    signal: Signal
+    change: Change
+    severity: Severity
+    """of the condition, after the change"""
+
+    @property
+    def key(self) -> Key:
+        return (self.signal.rule.name, self.signal.place)
+
+    def order(self) -> tuple[object, ...]:
+        """Upstream first, the graver first, then by name: never by when a row happened to come."""
+        signal = self.signal
+        return (UPSTREAM_FIRST[signal.root.kind], -self.severity.rank, _ORDER[signal.rule.name], signal.root, signal.place)
+
+
+@dataclass(slots=True)
+class Incident:
+    """One connected cascade."""
+
+    root: Node
+    rule: str
+    """that opened it"""
+    opened: Instant
+    open: dict[Key, Event] = field(default_factory=dict)
+    """conditions, each with its latest figure"""
+    reached: dict[Node, None] = field(default_factory=dict)
+    """all places that ever belonged to it, in the order of their coming"""
+    told: Severity | None = None
+    told_figures: dict[Key, float] = field(default_factory=dict)
+    told_nodes: set[Node] = field(default_factory=set)
+    last: Event | None = None
+    news: list[Event] = field(default_factory=list)
+    """what has to be told at the end of this moment"""
+    episode: str = ""
+
+    def __post_init__(self) -> None:
+        self.episode = f"{self.rule}|{self.root}|{show_instant(self.opened)}"
+
+    @property
+    def severity(self) -> Severity | None:
+        return max((event.severity for event in self.open.values()), key=lambda one: one.rank, default=None)
+
+
+class Incidents:
+    """All open incidents over one graph."""
+
+    def __init__(self, graph: CausalGraph) -> None:
+        self._graph = graph
+        self.open: list[Incident] = []
+        """the oldest first"""
+        self._of: dict[Key, Incident] = {}
+
+    def take(self, events: Iterable[Event], now: Instant) -> list[Alert]:
+        """What has to be told after all the events of one moment."""
+        ordered = sorted(events, key=Event.order)
+        touched: dict[int, Incident] = {}
+        for event in ordered:
+            if event.change is Change.OPENED:
+                self._of[event.key] = self._host(event, now)
+            incident = self._of[event.key]
+            touched.setdefault(id(incident), incident)
+            self._note(incident, event)
+        alerts = [alert for incident in touched.values() if (alert := self._tell(incident, now)) is not None]
+        self.open = [incident for incident in self.open if incident.open]
+        return alerts
+
+    def _host(self, event: Event, now: Instant) -> Incident:
+        """The incident that a condition belongs to: one above it, else one whose cause it is, else its own."""
+        signal = event.signal
+        below: list[tuple[int, int, Incident]] = []
+        above: list[tuple[int, int, Incident]] = []
+        for place, incident in enumerate(self.open):
+            if not self._same_story(incident, event):
+                continue
+            ways = [steps for node in (signal.root, signal.place) if (steps := self._steps(incident.root, node)) is not None]
+            if ways:
+                below.append((min(ways), place, incident))
+            elif (steps := self._steps(signal.root, incident.root)) is not None:
+                above.append((steps, place, incident))
+        if below:
+            return min(below)[2]
+        if above:
+            incident = min(above)[2]
+            incident.root = signal.root
+            incident.news.append(event)
+            return incident
+        incident = Incident(signal.root, signal.rule.name, now)
+        self.open.append(incident)
+        return incident
+
+    def _same_story(self, incident: Incident, event: Event) -> bool:
+        """Signs of the market hang together along the graph; those of data and of wallets only where they are about the same thing.
+        What was only informed about does not swallow a warning."""
+        if (incident.rule in MARKET_RULES) is not (event.signal.rule.name in MARKET_RULES):
+            return event.signal.rule.name == "vault-outflow" and incident.rule in MARKET_RULES
+        if event.signal.rule.name not in MARKET_RULES:
+            return incident.rule.partition("-")[0] == event.signal.rule.name.partition("-")[0] and incident.root == event.signal.root
+        return not (incident.told is Severity.INFO and event.severity is not Severity.INFO)
+
+    def _steps(self, cause: Node, effect: Node) -> int | None:
+        path = self._graph.path(cause, effect)
+        return len(path) - 1 if path is not None else None
+
+    def _note(self, incident: Incident, event: Event) -> None:
+        """Take an event into its incident and decide whether it is news."""
+        incident.last = event
+        if event.change is Change.RESOLVED:
+            del incident.open[event.key], self._of[event.key]
+            incident.told_figures.pop(event.key, None)
+            return
+        incident.open[event.key] = event
+        for node in (event.signal.root, event.signal.place):
+            incident.reached.setdefault(node)
+        severity, told = incident.severity, incident.told
+        graver = told is None or (severity is not None and severity.rank > told.rank)
+        told_figure, figure = incident.told_figures.get(event.key), event.signal.figure
+        doubled = told_figure is not None and figure is not None and figure >= AGAIN * told_figure
+        further = any(node.kind in SYSTEMIC and node not in incident.told_nodes for node in incident.reached)
+        # a wallet or a feed is told of once an episode, unless it becomes graver
+        if graver or (event.signal.rule.name in MARKET_RULES and (doubled or further)):
+            incident.news.append(event)
+
+    def _tell(self, incident: Incident, now: Instant) -> Alert | None:
+        """The line that an incident has earned in this moment, if any."""
+        news, incident.news = incident.news, []
+        severity = incident.severity
+        if severity is None:
+            if incident.told is None or incident.last is None:
+                return None
+            return self._alert(incident, incident.last, incident.told, "resolved", now)
+        if not news:
+            return None
+        state = "opened" if incident.told is None else "escalated"
+        subject = min(news, key=lambda event: (-event.severity.rank, event.order()))
+        incident.told = max((severity, incident.told or severity), key=lambda one: one.rank)
+        incident.told_figures = {key: event.signal.figure for key, event in incident.open.items() if event.signal.figure is not None}
+        incident.told_nodes |= {node for node in incident.reached if node.kind in SYSTEMIC}
+        return self._alert(incident, subject, incident.told, state, now)
+
+    def _alert(self, incident: Incident, event: Event, severity: Severity, state: str, now: Instant) -> Alert:
+        events = sorted(incident.open.values(), key=Event.order) or [event]
+        inputs = [one for each in (event, *events) for one in each.signal.inputs]
+        conditions = dict.fromkeys(one.signal.rule.clears_when for one in events)
+        return Alert(
+            t=show_instant(now),
+            severity=severity,
+            rule=event.signal.rule.name,
+            subject=incident.root.name,
+            path=tuple(str(node) for node in self._way(incident)),
+            evidence=rounded(event.signal.evidence),
+            clears_when="; and ".join(conditions),
+            episode=incident.episode,
+            state=state,
+            root=str(incident.root),
+            rules=tuple(f"{one.signal.rule.name} at {one.signal.place}" for one in events),
+            inputs=inputs_hash(inputs),
+            blocks=blocks_of(inputs),
+        )
+
+    def _way(self, incident: Incident) -> list[Node]:
+        """What leads to the root, the root, and what it reached."""
+        nodes = [node for node in incident.reached if node != incident.root]
+        before: dict[Node, None] = {}
+        after: list[Node] = []
+        for node in nodes:
+            if self._graph.path(incident.root, node) is None and (way := self._graph.path(node, incident.root)) is not None:
+                before.update(dict.fromkeys(way[:-1]))
+            else:
+                after.append(node)
+        return [*before, *self._graph.paths(incident.root, after)]

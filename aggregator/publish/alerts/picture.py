@@ -1,0 +1,250 @@
+"""The world as far as it has been observed: series of everything, and the graph of what pulls what along."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from aggregator.contagion.indicators import middle
+from aggregator.publish.alerts.instant import DAY, Instant
+from aggregator.publish.alerts.nodes import CausalGraph, Node, NodeKind
+from aggregator.publish.alerts.observations import (
+    AllocationObserved,
+    BackingObserved,
+    BridgeObserved,
+    CurveObserved,
+    MarketObserved,
+    Observed,
+    PriceObserved,
+    ProtocolObserved,
+    WalletObserved,
+)
+from aggregator.publish.alerts.series import Series
+
+ORACLE_SOURCES = ("oracle", "chainlink", "pyth", "redstone", "chronicle", "api3", "band")
+"""first word of a price's source that says it is what contracts read"""
+MATERIAL_SHARE = 0.1
+"""of a token's supply in all its markets: from here on a market speaks for its collateral"""
+WEEK = 7 * DAY
+K = TypeVar("K", bound=Hashable)
+O = TypeVar("O", bound=Observed)  # noqa: E741
+
+MarketKey = tuple[str, str, str]
+"""protocol, chain, market"""
+PriceKey = tuple[str, str, str]
+"""asset, source, venue"""
+AllocationKey = tuple[str, str, str]
+"""vault, chain, market"""
+
+
+@dataclass(frozen=True, slots=True)
+class FairPrice(Observed):
+    """The market's price of a token over its venues: the median of those that still report."""
+
+    asset: str
+    usd: float
+    parts: tuple[PriceObserved, ...]
+
+
+def is_oracle(source: str) -> bool:
+    """Whether a price of this source is what contracts read, not what is paid."""
+    word = source.lower().replace("-", ":").replace("/", ":").partition(":")[0]
+    return word in ORACLE_SOURCES
+
+
+class Picture:
+    """Takes observations in the order of time; everything it tells is about moments up to the last of them."""
+
+    def __init__(self) -> None:
+        self.markets: dict[MarketKey, Series[MarketObserved]] = {}
+        self.prices: dict[PriceKey, Series[PriceObserved]] = {}
+        self.fair: dict[str, Series[FairPrice]] = {}
+        self.allocations: dict[AllocationKey, Series[AllocationObserved]] = {}
+        self.backings: dict[str, BackingObserved] = {}
+        self.bridges: dict[tuple[str, str], Series[BridgeObserved]] = {}
+        self.protocols: dict[tuple[str, str], Series[ProtocolObserved]] = {}
+        self.curves: dict[MarketKey, Series[CurveObserved]] = {}
+        self.wallets: dict[tuple[str, str, str, str], WalletObserved] = {}
+        self.graph = CausalGraph()
+        self._market_nodes: dict[tuple[str, str], MarketKey] = {}
+        self._of_collateral: dict[str, set[MarketKey]] = {}
+        self._price_keys: dict[str, set[PriceKey]] = {}
+        self._vaults_of: dict[tuple[str, str], set[AllocationKey]] = {}
+        self._of_vault: dict[str, set[AllocationKey]] = {}
+
+    def add(self, observed: Observed) -> Series[Observed] | None:
+        """Take one observation in; the series it belongs to, None for what nobody expects to come again and again."""
+        match observed:
+            case MarketObserved():
+                return self._add_market(observed)
+            case PriceObserved():
+                key = (observed.asset, observed.source, observed.venue)
+                self._price_keys.setdefault(observed.asset, set()).add(key)
+                return _into(self.prices, key, observed, observed.usd is not None)
+            case AllocationObserved():
+                return self._add_allocation(observed)
+            case BackingObserved():
+                self.backings[observed.token] = observed
+                for part in sorted(observed.shares):
+                    self.graph.connect(token_node(part), token_node(observed.token))
+                return None
+            case BridgeObserved():
+                self.graph.connect(bridge_node(observed), token_node(observed.token))
+                known = observed.locked is not None and None not in observed.minted.values()
+                return _into(self.bridges, (observed.token, observed.bridge), observed, known)
+            case ProtocolObserved():
+                return _into(self.protocols, (observed.protocol, observed.chain), observed, observed.tvl_usd is not None)
+            case CurveObserved():
+                key = (observed.protocol, observed.chain, observed.market)
+                return _into(self.curves, key, observed, observed.liquidatable_debt_usd is not None)
+            case WalletObserved():
+                self.wallets[(observed.owner, observed.chain, observed.protocol, observed.market)] = observed
+                return None
+            case _:
+                raise TypeError(f"no rule knows {type(observed).__name__}")
+
+    def price_again(self, asset: str, now: Instant) -> None:
+        """The median over the venues that still report, noted for this moment."""
+        parts = [
+            series.latest
+            for key in sorted(self._price_keys.get(asset, ()))
+            if not is_oracle(key[1]) and (series := self.prices[key]).usable(now) and series.latest.usd is not None
+        ]
+        price = middle([part.usd for part in parts if part.usd is not None])
+        if price is not None:
+            self.fair.setdefault(asset, Series()).add(FairPrice(now, asset, price, tuple(parts)))
+
+    def oracle_prices(self, asset: str, now: Instant) -> Iterator[PriceObserved]:
+        """What the contracts' oracles say of a token, each that has been seen; one that is frozen still counts, for contracts use it."""
+        for key in sorted(self._price_keys.get(asset, ())):
+            if is_oracle(key[1]) and self.prices[key].latest.usd is not None:
+                yield self.prices[key].latest
+
+    def fair_price(self, asset: str, moment: Instant) -> float | None:
+        """Market price of a token at a moment, if it was observed in the two days before."""
+        series = self.fair.get(asset)
+        known = series.at(moment) if series is not None else None
+        return known.usd if known is not None and moment - known.t <= 2 * DAY else None
+
+    def high(self, asset: str, now: Instant, span: int) -> float | None:
+        """Highest market price of a token within a span that ends now."""
+        series = self.fair.get(asset)
+        return max((one.usd for one in series.since(now - span)), default=None) if series is not None else None
+
+    def market_node(self, key: MarketKey) -> Node:
+        protocol, chain, market = key
+        return Node(NodeKind.MARKET, market, chain, protocol)
+
+    def allocated_market(self, chain: str, market: str) -> Node:
+        """The market that an allocation names, which does not name the protocol."""
+        key = self._market_nodes.get((chain, market))
+        return self.market_node(key) if key is not None else Node(NodeKind.MARKET, market, chain)
+
+    def market_seen(self, chain: str, market: str) -> MarketObserved | None:
+        key = self._market_nodes.get((chain, market))
+        return self.markets[key].latest if key is not None else None
+
+    def markets_of(self, collateral: str) -> list[MarketKey]:
+        """Markets that take a token as collateral, in order."""
+        return sorted(self._of_collateral.get(collateral, ()))
+
+    def root(self, key: MarketKey, now: Instant) -> Node:
+        """What a sign in a market is about: its collateral where the market is a real part of all that is lent against it, else the
+        market alone, so that one small market says nothing about ETH."""
+        latest = self.markets[key].latest
+        if not latest.collateral or latest.collateral == latest.loan:
+            return self.market_node(key)
+        own = self.size(key, now)
+        everywhere = sum(self.size(one, now) for one in self.markets_of(latest.collateral))
+        return token_node(latest.collateral) if own >= MATERIAL_SHARE * everywhere else self.market_node(key)
+
+    def size(self, key: MarketKey, now: Instant) -> float:
+        """The most that was supplied to a market within a week, USD; what could not be read counts as nothing here."""
+        return max((one.supply_usd or 0.0 for one in self.markets[key].since(now - WEEK)), default=0.0)
+
+    def borrowed_against(self, collateral: str) -> float | None:
+        """USD borrowed in all markets that take a token; None where no market told it."""
+        amounts = [self.markets[key].latest.borrow_usd for key in self.markets_of(collateral)]
+        known = [amount for amount in amounts if amount is not None]
+        return sum(known) if known else None
+
+    def exposed_vaults(self, chain: str, market: str, most: int = 5) -> list[tuple[str, float]]:
+        """(vault, USD) of the largest suppliers of a market that are known."""
+        latest = [self.allocations[key].latest for key in sorted(self._vaults_of.get((chain, market), ()))]
+        held = [(one.vault, one.usd) for one in latest if one.usd]
+        return sorted(held, key=lambda pair: (-pair[1], pair[0]))[:most]
+
+    def allocations_of(self, vault: str) -> list[AllocationKey]:
+        return sorted(self._of_vault.get(vault, ()))
+
+    def exposure(self, chain: str, market: str) -> list[AllocationKey]:
+        """Everybody's allocations to the same thing: to all markets of the market's collateral, else to the market itself."""
+        seen = self.market_seen(chain, market)
+        if seen is None or not seen.collateral or seen.collateral == seen.loan:
+            return sorted(self._vaults_of.get((chain, market), ()))
+        places = sorted({(key[1], key[2]) for key in self._of_collateral[seen.collateral]})
+        return [key for place in places for key in sorted(self._vaults_of.get(place, ()))]
+
+    def subject(self, observed: Observed) -> Node:
+        """What an observation is about."""
+        match observed:
+            case MarketObserved() | CurveObserved():
+                return Node(NodeKind.MARKET, observed.market, observed.chain, observed.protocol)
+            case PriceObserved():
+                return token_node(observed.asset)
+            case AllocationObserved():
+                return vault_node(observed.vault)
+            case BackingObserved():
+                return token_node(observed.token)
+            case BridgeObserved():
+                return bridge_node(observed)
+            case ProtocolObserved():
+                return Node(NodeKind.PROTOCOL, observed.protocol, observed.chain)
+            case WalletObserved():
+                return Node(NodeKind.OWNER, observed.owner)
+            case _:
+                raise TypeError(f"no rule knows {type(observed).__name__}")
+
+    def _add_market(self, observed: MarketObserved) -> Series[Observed]:
+        key = (observed.protocol, observed.chain, observed.market)
+        node = self.market_node(key)
+        if key not in self.markets:
+            self._market_nodes.setdefault((observed.chain, observed.market), key)
+            for chain in ("", observed.chain):
+                self.graph.connect(node, Node(NodeKind.PROTOCOL, observed.protocol, chain))
+            for allocation in sorted(self._vaults_of.get((observed.chain, observed.market), ())):
+                self.graph.connect(node, vault_node(allocation[0]))
+        for token in (observed.collateral, observed.loan):
+            if token:
+                self.graph.connect(token_node(token), node)
+        if observed.collateral:
+            self._of_collateral.setdefault(observed.collateral, set()).add(key)
+        return _into(self.markets, key, observed, observed.supply_usd is not None and observed.borrow_usd is not None)
+
+    def _add_allocation(self, observed: AllocationObserved) -> Series[Observed]:
+        key = (observed.vault, observed.chain, observed.market)
+        self._vaults_of.setdefault((observed.chain, observed.market), set()).add(key)
+        self._of_vault.setdefault(observed.vault, set()).add(key)
+        if observed.usd:
+            self.graph.connect(self.allocated_market(observed.chain, observed.market), vault_node(observed.vault))
+        return _into(self.allocations, key, observed, observed.usd is not None)
+
+
+def _into(table: dict[K, Series[O]], key: K, observed: O, complete: bool) -> Series[Observed]:
+    series = table.setdefault(key, Series())
+    series.add(observed, complete)
+    return series  # type: ignore[return-value]  # read as a series of anything from here on
+
+
+def token_node(token: str) -> Node:
+    return Node(NodeKind.TOKEN, token)
+
+
+def vault_node(vault: str) -> Node:
+    return Node(NodeKind.VAULT, vault)
+
+
+def bridge_node(observed: BridgeObserved) -> Node:
+    """A bridge as it serves one token: another token's ledger is another story."""
+    return Node(NodeKind.BRIDGE, observed.bridge, "", observed.token)
