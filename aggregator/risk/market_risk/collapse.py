@@ -1,7 +1,7 @@
 """The collapse escalator: what an asset lost within a week it can lose again tomorrow.
 
 Calm assets never see it. It looks at the fall from the highest close of the last eight days, beyond what the other volatile assets fell in
-the same days (their median, where there are at least three), because a crash of everything rebounds and a collapse of one asset goes on.
+the same days (their median, where there are at least two), because a crash of everything rebounds and a collapse of one asset goes on.
 Between `begin` and `full` the floor rises from nothing to the fall itself; it wears off by a tenth a day.
 
     begin = max(6·σ_usual, 2 %)^(1−w) · 60 %^w        full = min(2·begin, begin + 15 %)        w: share of the volatile class
@@ -16,7 +16,7 @@ from aggregator.risk.shapes import Array
 
 WINDOW = 8
 WEAR = 0.9
-OTHERS = 3
+OTHERS = 2
 BEGIN_VOLATILITIES = 6.0
 BEGIN_LOWEST = 0.02
 BEGIN_VOLATILE = 0.60

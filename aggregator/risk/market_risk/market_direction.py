@@ -3,7 +3,7 @@
 The market is led by its calmest volatile assets: weights ∝ σ_usual^−6 among assets of at least `LEADER` volatility, which is nearly
 Bitcoin alone where it is present, without naming it. Its standardised returns are summed with a half-life of two days:
 
-    z = r_market/σ_market        s ← ρs + √(1−ρ²)·z        direction = min(max(s, −1.5), 0.5)
+    z = r_market/σ_market        s ← ρs + √(1−ρ²)·z        direction = min(max(s, −1.5), 0.25)
 """
 
 from __future__ import annotations

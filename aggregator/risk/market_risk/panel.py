@@ -29,8 +29,6 @@ class Panel:
     """T×A, NaN where absent"""
     low: Array
     """T×A, lowest confirmed price of the day, at most the close; equals it where nothing finer is known, NaN where the close is"""
-    finer: Mask
-    """T×A: the low rests on prices within the day"""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -39,7 +37,7 @@ class Panel:
 
     def until(self, count: int) -> Panel:
         """The first `count` days."""
-        return Panel(self.symbols, self.days[:count], self.close[:count], self.low[:count], self.finer[:count])
+        return Panel(self.symbols, self.days[:count], self.close[:count], self.low[:count])
 
 
 def confirmed_low(previous: Array, close: Array, low: Array) -> Array:
