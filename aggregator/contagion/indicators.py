@@ -12,8 +12,10 @@ _SETTLED = 1e-12
 
 
 def share_lost(now: float | None, before: float | None) -> float | None:
-    """What is gone of `before`, negative where it grew; None where a figure is missing or there was nothing."""
-    return None if now is None or before is None or before <= 0 else 1 - now / before
+    """What is gone of `before`, negative where it grew; of nothing nothing is lost. None where a figure is missing."""
+    if now is None or before is None:
+        return None
+    return 1 - now / before if before > 0 else 0.0
 
 
 def utilisation(supplied: float | None, borrowed: float | None) -> float | None:

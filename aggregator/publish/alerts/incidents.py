@@ -1,7 +1,8 @@
 """Many conditions, one story: what hangs together on the causal graph is one incident, told once, with everything it reached as its path.
 
 An incident is told when it opens, when it becomes graver, when a figure has doubled, when it reaches a further token, bridge or
-protocol or its cause is found upstream, and when all of it is over. What opens below it is held under it and not told by itself.
+protocol or its cause is found upstream, when another rule warns of it a day after it was last told of, and when all of it is over.
+What opens below it is held under it and not told by itself.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from dataclasses import dataclass, field
 
 from aggregator.publish.alerts.alert import Alert, blocks_of, inputs_hash, rounded
 from aggregator.publish.alerts.condition import Change, Signal
-from aggregator.publish.alerts.instant import Instant, show_instant
+from aggregator.publish.alerts.instant import DAY, Instant, show_instant
 from aggregator.publish.alerts.nodes import UPSTREAM_FIRST, CausalGraph, Node, NodeKind
 from aggregator.publish.alerts.rules import AGAIN, MARKET_RULES, RULES, Severity
 
 SYSTEMIC = frozenset((NodeKind.TOKEN, NodeKind.BRIDGE, NodeKind.PROTOCOL))
 """kinds whose being reached is news by itself"""
+OLD_NEWS = DAY
 _ORDER = {rule.name: place for place, rule in enumerate(RULES)}
 
 Key = tuple[str, Node]
@@ -57,6 +59,7 @@ class Incident:
     told: Severity | None = None
     told_figures: dict[Key, float] = field(default_factory=dict)
     told_nodes: set[Node] = field(default_factory=set)
+    told_at: Instant = 0
     last: Event | None = None
     news: list[Event] = field(default_factory=list)
     """what has to be told at the end of this moment"""
@@ -88,7 +91,7 @@ class Incidents:
                 self._of[event.key] = self._host(event, now)
             incident = self._of[event.key]
             touched.setdefault(id(incident), incident)
-            self._note(incident, event)
+            self._note(incident, event, now)
         alerts = [alert for incident in touched.values() if (alert := self._tell(incident, now)) is not None]
         self.open = [incident for incident in self.open if incident.open]
         return alerts
@@ -130,9 +133,10 @@ class Incidents:
         path = self._graph.path(cause, effect)
         return len(path) - 1 if path is not None else None
 
-    def _note(self, incident: Incident, event: Event) -> None:
+    def _note(self, incident: Incident, event: Event, now: Instant) -> None:
         """Take an event into its incident and decide whether it is news."""
         incident.last = event
+        other_rule = all(rule != event.signal.rule.name for rule, _ in incident.open)
         if event.change is Change.RESOLVED:
             del incident.open[event.key], self._of[event.key]
             incident.told_figures.pop(event.key, None)
@@ -145,8 +149,10 @@ class Incidents:
         told_figure, figure = incident.told_figures.get(event.key), event.signal.figure
         doubled = told_figure is not None and figure is not None and figure >= AGAIN * told_figure
         further = any(node.kind in SYSTEMIC and node not in incident.told_nodes for node in incident.reached)
+        # a story that has been open for long does not hide that something new happens in it
+        again = event.change is Change.OPENED and event.severity is not Severity.INFO and other_rule and now - incident.told_at >= OLD_NEWS
         # a wallet or a feed is told of once an episode, unless it becomes graver
-        if graver or (event.signal.rule.name in MARKET_RULES and (doubled or further)):
+        if graver or (event.signal.rule.name in MARKET_RULES and (doubled or further or again)):
             incident.news.append(event)
 
     def _tell(self, incident: Incident, now: Instant) -> Alert | None:
@@ -162,6 +168,7 @@ class Incidents:
         state = "opened" if incident.told is None else "escalated"
         subject = min(news, key=lambda event: (-event.severity.rank, event.order()))
         incident.told = max((severity, incident.told or severity), key=lambda one: one.rank)
+        incident.told_at = now
         incident.told_figures = {key: event.signal.figure for key, event in incident.open.items() if event.signal.figure is not None}
         incident.told_nodes |= {node for node in incident.reached if node.kind in SYSTEMIC}
         return self._alert(incident, subject, incident.told, state, now)
