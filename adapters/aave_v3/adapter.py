@@ -7,9 +7,10 @@ the pool was ever read; `generation` (`"3.0"` … `"3.7"`), for a fork whose POO
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from adapters.aave_v3 import portfolio
-from adapters.aave_v3.market import USD, Market, MarketReading, Structure, structure_of
+from adapters.aave_v3.market import Market, MarketReading, Structure, structure_of
 from adapters.aave_v3.maths import Generation
 from adapters.aave_v3.owners import Account, ModeReading, OwnerReading
 from adapters.aave_v3.surface import GET_POOL, ID_WORD
@@ -17,9 +18,11 @@ from aggregator.model.composition import Composition, Part
 from aggregator.model.identifiers import ZERO_ADDRESS, AssetId, erc20
 from aggregator.model.outcome import Absent, Value
 from aggregator.model.snapshot import Gap, Remark
-from aggregator.model.token import Token, TokenKind
-from aggregator.reading.adapter import Adapter, Holdings, OracleQuote, Scope
+from aggregator.reading.adapter import Adapter, Holdings, Scope
 from aggregator.reading.reads import value_or
+
+if TYPE_CHECKING:
+    from aggregator.reading.population import Population
 
 SLOTS_TO_SPARE = 2
 """reserves beyond the expected number that the first round makes room for; still more cost a second round"""
@@ -65,6 +68,13 @@ class AaveV3(Adapter):
             scope.memory.keep(_STRUCTURE, seen)
         return self._holdings(scope, market, [await owner.account(market, addresses) for owner in owners])
 
+    async def population(self, scope: Scope) -> Population | None:
+        """Everybody in the pool, from its logs; see `population.py`."""
+        from adapters.aave_v3.population import read_population
+
+        structure = scope.memory.recall(_STRUCTURE, Structure)
+        return await read_population(self, scope, structure, _fixed_generation(scope), _expected(scope))
+
     async def _appeared(self, scope: Scope) -> bool:
         """Whether a pool that was not there has been deployed since."""
         absent = isinstance(await scope.reads.call(scope.contract("pool_addresses_provider"), GET_POOL), Absent)
@@ -85,9 +95,9 @@ class AaveV3(Adapter):
             margin_accounts=tuple(margin for _, margin in found if margin is not None),
             gaps=tuple(dict.fromkeys(gaps)),
             remarks=tuple(remarks),
-            tokens=tuple(_unlisted(scope, market)),
+            tokens=tuple(portfolio.unlisted(scope, market)),
             compositions=tuple(_receipts(scope, market)),
-            quotes=tuple(self._quotes(market)),
+            quotes=tuple(portfolio.quotes(self.slug, market)),
             claims=_claims(scope, market),
         )
 
@@ -107,14 +117,6 @@ class AaveV3(Adapter):
             yield self._gap(scope, f"health of {account.owner}", f"getUserAccountData {account.view_failure}{because}")
         if market.liquidation_allowed is None and account.view is not None and account.view.debt:
             yield self._gap(scope, "sequencer sentinel", "did not answer; liquidations are taken to be allowed")
-
-    def _quotes(self, market: Market) -> Iterable[OracleQuote]:
-        if market.numeraire != USD or market.oracle is None:
-            return
-        for reserve in market.reserves:
-            price = portfolio.in_numeraire(market, reserve.price) if reserve.price else None
-            if price is not None:
-                yield OracleQuote(reserve.asset, price, self.slug, market.oracle, reserve.source)
 
     def _place(self, scope: Scope) -> str:
         return f"{self.slug} {scope.deployment.market}".rstrip()
@@ -164,12 +166,6 @@ def _difference(market: Market, account: Account) -> str:
     names = ("collateral", "debt", "available_borrows", "liquidation_threshold", "loan_to_value", "health_factor")
     differing = ((name, getattr(account.view, name), getattr(ours, name)) for name in names)
     return "; ".join(f"{name} {theirs} by the pool, {own} recomputed" for name, theirs, own in differing if theirs != own)
-
-
-def _unlisted(scope: Scope, market: Market) -> Iterable[Token]:
-    for reserve in market.reserves:
-        if reserve.facts.underlying not in scope.tokens:
-            yield Token(reserve.asset, reserve.facts.symbol, reserve.decimals, TokenKind.UNKNOWN, reserve.asset, "discovered")
 
 
 def _claims(scope: Scope, market: Market) -> frozenset[AssetId]:

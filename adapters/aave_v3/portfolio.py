@@ -22,8 +22,9 @@ from adapters.aave_v3.maths import (
 )
 from adapters.aave_v3.owners import Account, Amounts
 from aggregator.model.position import Leg, MarginAccount, MarginAccountKind, MarginTerms, Position, Side
+from aggregator.model.token import Token, TokenKind
 from aggregator.model.units import BPS, UINT256_MAX, WAD, to_decimal
-from aggregator.reading.adapter import Scope
+from aggregator.reading.adapter import OracleQuote, Scope
 
 _WIDE = Context(prec=80)
 RAY_DECIMALS = 27
@@ -95,6 +96,23 @@ def in_numeraire(market: Market, value: int) -> Decimal | None:
         return None
     digits = len(str(market.unit)) - 1
     return to_decimal(value, digits) if market.unit == 10**digits else _WIDE.divide(Decimal(value), Decimal(market.unit))
+
+
+def quotes(slug: str, market: Market) -> Iterable[OracleQuote]:
+    """What the market's oracle says of each reserve, where it counts in USD."""
+    if market.numeraire != USD or market.oracle is None:
+        return
+    for reserve in market.reserves:
+        price = in_numeraire(market, reserve.price) if reserve.price else None
+        if price is not None:
+            yield OracleQuote(reserve.asset, price, slug, market.oracle, reserve.source)
+
+
+def unlisted(scope: Scope, market: Market) -> Iterable[Token]:
+    """Reserves that the registry does not list."""
+    for reserve in market.reserves:
+        if reserve.facts.underlying not in scope.tokens:
+            yield Token(reserve.asset, reserve.facts.symbol, reserve.decimals, TokenKind.UNKNOWN, reserve.asset, "discovered")
 
 
 def fraction(basis_points: int) -> Decimal:

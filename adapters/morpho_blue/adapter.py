@@ -6,6 +6,7 @@ Rounds: cold two (which markets, then everything about those in use), warm one.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from adapters.erc20 import Missing, unlisted
 from adapters.morpho_blue import accounts, markets
@@ -17,6 +18,9 @@ from aggregator.model.position import MarginAccount, Position
 from aggregator.model.token import Token
 from aggregator.reading.adapter import Adapter, Holdings, Scope
 from aggregator.reading.reads import why
+
+if TYPE_CHECKING:
+    from aggregator.reading.population import Population
 
 BLIND_MARKETS = 48
 """newly found markets that are read whole before anybody is known to use them; more are asked for positions first"""
@@ -51,6 +55,12 @@ class MorphoBlue(Adapter):
             gaps=missing.gaps(self, scope),
             tokens=unlisted(scope, _each_once(tokens)),
         )
+
+    async def population(self, scope: Scope) -> Population | None:
+        """Every borrower of every market, from the logs; see `population.py`."""
+        from adapters.morpho_blue.population import read_population
+
+        return await read_population(self, scope)
 
     def _of_user(
         self, scope: Scope, market: Market, owner: Address, raw: RawPosition, fee_taker: Address | None, missing: Missing

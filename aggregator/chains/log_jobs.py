@@ -62,7 +62,7 @@ class LogJob(Job):
         assert isinstance(request, LogsRequest)
         query: dict[str, object] = {"fromBlock": hex(self.first), "toBlock": hex(self.last), "topics": list(request.topics)}
         if request.address is not None:
-            query["address"] = request.address
+            query["address"] = request.address if isinstance(request.address, str) else list(request.address)
         return RpcCall("eth_getLogs", (query,))
 
     def settle(self, answer: RpcAnswer, place: Place) -> Settled:
@@ -97,7 +97,8 @@ class LogJob(Job):
             int(str(entry["blockNumber"]), 16),
             int(str(entry["logIndex"]), 16),
         )
-        if not self.first <= log.block_number <= self.last or (request.address is not None and log.address != request.address):
+        emitters = (request.address,) if isinstance(request.address, str) else request.address
+        if not self.first <= log.block_number <= self.last or (emitters is not None and log.address not in emitters):
             raise ValueError("a log of another range or address")
         if log.block_number == place.block.number and str(entry.get("blockHash", place.block.hash)).lower() != place.block.hash:
             raise ValueError("a log of another block")

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from aggregator.model.composition import Composition
 from aggregator.model.identifiers import Address, AssetId, ChainId
@@ -20,6 +20,9 @@ from aggregator.model.snapshot import Block, Gap, Remark
 from aggregator.model.token import Token
 from aggregator.reading.manifest import Deployment, Manifest
 from aggregator.reading.reads import Reads
+
+if TYPE_CHECKING:
+    from aggregator.reading.population import Population
 
 T = TypeVar("T")
 
@@ -115,6 +118,13 @@ class Adapter(ABC):
     @abstractmethod
     async def read(self, scope: Scope) -> Holdings:
         """Positions and margin accounts of `scope.owners`, in as few dependent rounds as the protocol allows."""
+
+    async def population(self, scope: Scope) -> Population | None:
+        """All margin accounts of the deployment, whoever owns them; None where the protocol's logs do not tell.
+
+        What was learnt stays in `scope.memory`, so that the next reading takes the logs since then and no account again.
+        """
+        return None
 
     def gap(self, scope: Scope, what: str, why: str, *, vouched: bool = True) -> Gap:
         """A gap of this protocol on this chain; `vouched` False where it is only about tokens that nobody listed."""

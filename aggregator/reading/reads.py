@@ -92,9 +92,9 @@ class StorageRequest:
 
 @dataclass(frozen=True, slots=True)
 class LogsRequest:
-    """Logs from `from_block` (inclusive) to the pinned block; `topics` as in eth_getLogs."""
+    """Logs from `from_block` (inclusive) to the pinned block; `topics` as in eth_getLogs; of one address, of several, or of any."""
 
-    address: Address | None
+    address: Address | tuple[Address, ...] | None
     topics: tuple[str | tuple[str, ...] | None, ...]
     from_block: int
 
@@ -197,11 +197,12 @@ class Reads(ABC):
 
     def logs(
         self,
-        address: Address | None,
+        address: Address | tuple[Address, ...] | None,
         topics: Sequence[str | Sequence[str] | None],
         from_block: int,
     ) -> Read[tuple[Log, ...]]:
-        """Logs up to the pinned block, within the endpoint's range limit; beyond it the outcome is Unknown with reason RANGE."""
+        """Logs up to the pinned block, of one contract, of several or of any, within the endpoint's range limit; beyond it the outcome is
+        Unknown with reason RANGE."""
         frozen = tuple(tuple(t) if t is not None and not isinstance(t, str) else t for t in topics)
         return self._submit(LogsRequest(address, frozen, from_block), tuple)
 
