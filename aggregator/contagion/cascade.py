@@ -9,15 +9,16 @@ micro-dollars at market prices: `CascadeResult.ledger` says who lost what to who
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregator.contagion.causes import Causes
 from aggregator.contagion.evidence import Evidence, together
 from aggregator.contagion.impact import Impact
-from aggregator.contagion.ledger import Ledger
+from aggregator.contagion.ledger import Ledger, Line
 from aggregator.contagion.liquidations import LiquidationRound, LiquidationTerms, liquidation_round
 from aggregator.contagion.money import MICRO
 from aggregator.contagion.oracles import OracleRules, Oracles
@@ -34,7 +35,8 @@ TERMS = LiquidationTerms()
 class CascadeResult:
     """What a cascade did. Money in USD; t counts rounds, of which there may be none.
 
-    By round: `prices` (t + 1 × assets, market prices, the shocked ones first), `oracle_prices` (t + 1 × reserves), `sold` (t × assets,
+    By round: `prices` (t + 1 × assets, market prices, the shocked ones first), `oracle_prices` (t + 1 × reserves, the last row being what
+    oracles say in the end), `sold` (t × assets,
     USD that reached each market), `liquidated` (accounts), `repaid`, `seized`, `bad_debt`. `waiting_debt`: liquidatable at the end, but
     nobody gains by it or can. By account: `account_repaid`, `account_seized`, `account_bad_debt`, and `first_round` (0: never).
     `bad_debt_by_reserve`: exact micro-dollars at market prices. `settled` is False where the rounds ran out first. Where the evidence
@@ -113,7 +115,10 @@ def cascade(
 
 
 class CascadeRun:
-    """A cascade in steps, for whoever has things of his own to do in between. Errors as `cascade`."""
+    """A cascade in steps, for whoever has things of his own to do in between. Errors as `cascade`.
+
+    `causes`: events noted so far, to go on with; `origins`: by asset code, the event that moved its price.
+    """
 
     def __init__(
         self,
@@ -125,6 +130,8 @@ class CascadeRun:
         reactions: Sequence[Reaction] = (),
         liquidity: Floats | None = None,
         round_seconds: float = 0.0,
+        causes: Causes | None = None,
+        origins: Mapping[int, int] | None = None,
     ) -> None:
         count = len(book.assets)
         if len(prices) != count:
@@ -152,9 +159,9 @@ class CascadeRun:
         self._now = 0.0
         self.oracle = self._oracles.update(0.0, self.market)
         self.positions = Positions(book, self.oracle)
-        self.ledger = Ledger(book)
-        self.ledger.start(self.market)
-        self._reacted = np.zeros(count)
+        self.ledger = Ledger(book, causes)
+        self.ledger.start(self.market, origins)
+        self._reacted, self._pending = np.zeros(count), np.zeros(count)
         self.ticks = 0
         self._settled = False
         self.waiting_debt = 0.0
@@ -167,12 +174,16 @@ class CascadeRun:
         self._repaid, self._seized, self._bad = (np.zeros(size) for _ in range(3))
         self._first = np.zeros(size, dtype=np.int32)
 
-    def set_market(self, base: Floats, rates: Floats | None = None) -> None:
-        """Other market prices from outside (USD by asset, before impact), and contracts' own exchange rates."""
-        self.base = base
-        if rates is not None:
-            self.rates = rates
-        self._reprice()
+    def set_market(self, base: Floats, rates: Floats, origins: Mapping[int, int] | None = None) -> None:
+        """Other market prices from outside (USD by asset, before impact) and exchange rates of contracts, and the events behind them."""
+        self.base, self.rates = base, rates
+        self._reprice(Line.BACKING, origins)
+        self._paths[-1], self._oracle_paths[-1] = self.market.copy(), self.oracle.copy()
+
+    def sell(self, sales: Floats, sources: Mapping[int, str], origins: Mapping[int, int]) -> None:
+        """Sales from outside, USD by asset at market prices; they push prices with the next round."""
+        self._pending += sales
+        self.ledger.announce(sales, sources, self.ticks, origins)
 
     def step(self, blocked: Mask | None = None) -> bool:
         """One round; False when nothing happens any more at these prices."""
@@ -180,6 +191,7 @@ class CascadeRun:
         done = liquidation_round(self.positions, self.oracle, self.sold / self.liquidity, self.impact, self.terms, blocked)
         self._take(done)
         seized, others = self.ledger.liquidations(done, self.oracle, self.market, self.ticks), self._elsewhere()
+        others, self._pending = others + self._pending, np.zeros(len(others))
         sales = seized + others
         self.waiting_debt = done.waiting_debt
         if not done.executed and not sales.any():
@@ -195,10 +207,10 @@ class CascadeRun:
         self._oracle_paths.append(self.oracle.copy())
         return True
 
-    def _reprice(self) -> None:
+    def _reprice(self, line: Line = Line.SALES, origins: Mapping[int, int] | None = None) -> None:
         self.market = self.base * self.impact.factor(self.sold / self.liquidity)
         self.oracle = self._oracles.update(self._now, self.market, self.rates)
-        self.ledger.reprice(self.market, self.ticks)
+        self.ledger.reprice(self.market, self.ticks, line, origins)
 
     def _wait(self) -> bool:
         """Markets stand still: let time pass until an oracle says something else."""
@@ -231,6 +243,7 @@ class CascadeRun:
         """What has happened so far."""
         rounds, count = self._rounds, len(self.book.assets)
         size = self.book.size
+        self._oracle_paths[-1] = self.oracle.copy()
         return CascadeResult(
             np.array(self._paths),
             np.array(self._oracle_paths),

@@ -6,7 +6,7 @@ are marked to whole micro-dollars by reserve, so lines are differences of whole 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,6 +34,8 @@ class Party(StrEnum):
 class Line(StrEnum):
     SHOCK = "shock"
     """collateral falls with what the scenario gives"""
+    BACKING = "backing"
+    """collateral falls because what stands behind it is worth less, or its market leaves it"""
     SALES = "sales"
     """collateral falls because of sales"""
     DEBT_PRICE = "debt-price"
@@ -75,9 +77,9 @@ class _Lines:
 class Ledger:
     """Kept by a cascade; read it afterwards. Iterating gives every entry."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Book, causes: Causes | None = None) -> None:
         self._book = book
-        self.causes = Causes()
+        self.causes = Causes() if causes is None else causes
         reserves = book.reserves
         self._asset, self._market = reserves.asset.astype(np.intp), reserves.market.astype(np.intp)
         self._lines: list[_Lines] = []
@@ -87,9 +89,11 @@ class Ledger:
         self._values: list[Micros] = [np.zeros(len(reserves), dtype=np.int64) for _ in range(2)]
         self._price_cause = np.full(len(book.assets), -1, dtype=np.intp)
         self._sold_by: dict[int, list[int]] = {}
+        self._announced: dict[int, list[int]] = {}
+        self._liquidated: dict[int, tuple[int, ...]] = {}
         self._last = np.zeros(len(book.assets))
 
-    def start(self, market: Floats, origins: dict[int, int] | None = None) -> None:
+    def start(self, market: Floats, origins: Mapping[int, int] | None = None) -> None:
         """Mark all holdings at the book's own prices, then at the shocked ones. `origins`: cause by asset code where one is noted."""
         book = self._book
         for side, legs in enumerate((book.collateral, book.debt)):
@@ -103,7 +107,7 @@ class Ledger:
         """Value of everything on a side by reserve; nothing where there is no market price."""
         return micros(self._units[side] * np.nan_to_num(market[self._asset]))
 
-    def reprice(self, market: Floats, tick: int, line: Line = Line.SALES, origins: dict[int, int] | None = None) -> None:
+    def reprice(self, market: Floats, tick: int, line: Line = Line.SALES, origins: Mapping[int, int] | None = None) -> None:
         """Mark at other prices. `origins`: what moved an asset, if it was not this round's sales."""
         with np.errstate(invalid="ignore"):
             moved = np.flatnonzero((market != self._last) & ~(np.isnan(market) & np.isnan(self._last)))
@@ -119,25 +123,28 @@ class Ledger:
             self._values[side] = now
         self._last = market.copy()
 
-    def _note_prices(self, moved: NDArray[np.intp], market: Floats, tick: int, line: Line, origins: dict[int, int]) -> None:
+    def _note_prices(self, moved: NDArray[np.intp], market: Floats, tick: int, line: Line, origins: Mapping[int, int]) -> None:
         lost = np.zeros(len(self._book.assets))
         np.add.at(lost, self._asset, self._units[0] * np.nan_to_num((self._last - market)[self._asset]))
-        kind = CauseKind.SHOCK if line is Line.SHOCK else CauseKind.PRICE
         for code in moved.tolist():
-            before = int(self._price_cause[code])
-            given = origins.get(code)
-            parents = [given] if given is not None else [] if kind is CauseKind.SHOCK else list(self._sold_by.get(code, ()))
-            if kind is CauseKind.PRICE and not parents and before >= 0:
+            before, given = int(self._price_cause[code]), origins.get(code)
+            parents = [] if given is None else [given]
+            parents += self._sold_by.get(code, []) if line is Line.SALES else []
+            if not parents and before >= 0:
                 parents = [before]
-            shown = CauseKind.PRICE if given is not None else kind
-            self._price_cause[code] = self.causes.add(
-                tick, shown, self._book.assets[code].symbol, round(float(lost[code]) * MICRO), parents
-            )
+            kind = CauseKind.PRICE if parents else CauseKind.SHOCK
+            amount = round(float(lost[code]) * MICRO)
+            self._price_cause[code] = self.causes.add(tick, kind, self._book.assets[code].symbol, amount, parents)
+
+    def price_cause(self, asset: int) -> int | None:
+        """The event that last moved an asset's price."""
+        number = int(self._price_cause[asset])
+        return number if number >= 0 else None
 
     def liquidations(self, done: LiquidationRound, oracle: Floats, market: Floats, tick: int) -> Floats:
         """Book a round; returns USD by asset that liquidators will sell, at market prices."""
         book = self._book
-        self._sold_by = {}
+        self._sold_by, self._announced = self._announced, {}
         if not done.executed:
             return np.zeros(len(book.assets))
         at_market = market[self._asset]
@@ -174,18 +181,35 @@ class Ledger:
             one = book.markets[code]
             subject = f"{one.protocol} {one.label or one.market}"
             numbers[code] = self.causes.add(tick, CauseKind.LIQUIDATION, subject, int(by_market[0][code]), parents)
+            self._liquidated[code] = (int(numbers[code]),)
             for asset in np.unique(self._asset[mine & (seized > 0)]).tolist():
                 self._sold_by.setdefault(asset, []).append(int(numbers[code]))
         return numbers
 
-    def other_sales(self, sales: Floats, sources: dict[int, str], tick: int) -> None:
-        """Note forced sales elsewhere, USD by asset."""
+    def liquidation_cause(self, market: int) -> tuple[int, ...]:
+        """The event of a market's last liquidations, if there were any."""
+        return self._liquidated.get(market, ())
+
+    @property
+    def owed_units(self) -> Floats:
+        """Whole tokens that all accounts owe, by reserve, what is not known left out."""
+        return self._units[1]
+
+    def announce(self, sales: Floats, sources: Mapping[int, str], tick: int, origins: Mapping[int, int]) -> None:
+        """Note sales, USD by asset, that reach markets with the next round, and the events that led to them."""
+        self._note_sales(self._announced, sales, sources, tick, origins)
+
+    def other_sales(self, sales: Floats, sources: Mapping[int, str], tick: int) -> None:
+        """Note forced sales elsewhere, USD by asset, which its price led to."""
+        self._note_sales(self._sold_by, sales, sources, tick, {})
+
+    def _note_sales(
+        self, into: dict[int, list[int]], sales: Floats, sources: Mapping[int, str], tick: int, origins: Mapping[int, int]
+    ) -> None:
         for code in np.flatnonzero(sales).tolist():
-            before = int(self._price_cause[code])
-            number = self.causes.add(
-                tick, CauseKind.SALE, sources[code], round(float(sales[code]) * MICRO), [before] if before >= 0 else []
-            )
-            self._sold_by.setdefault(code, []).append(number)
+            led = origins.get(code, self.price_cause(code))
+            number = self.causes.add(tick, CauseKind.SALE, sources[code], round(float(sales[code]) * MICRO), [] if led is None else [led])
+            into.setdefault(code, []).append(number)
 
     def costs(self, seized: Floats, others: Floats, fill: Floats, done: LiquidationRound, gate: Gate | None) -> None:
         """What selling costs: USD by asset that liquidators and others sell, and the mean price they get against the price before."""
@@ -220,7 +244,7 @@ class Ledger:
     @property
     def destroyed(self) -> int:
         """What collateral lost in price, and sellers to whoever bought."""
-        return self.total(Line.SHOCK, Line.SALES, Line.SLIPPAGE)
+        return self.total(Line.SHOCK, Line.BACKING, Line.SALES, Line.SLIPPAGE)
 
     def losses(self) -> dict[Party, int]:
         """Net loss of every party in micro-dollars, gains negative; they add up to nothing, the outside included."""

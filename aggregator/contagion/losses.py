@@ -138,7 +138,8 @@ class _Passing:
             holders, shares, others = self._holders(node)
             for holder, share in zip(holders, shares.tolist(), strict=True):
                 if holder in own:
-                    self.passed.append((holder, node, round(onward * share)))
+                    if round(onward * share):
+                        self.passed.append((holder, node, round(onward * share)))
                 else:
                     leaving.append(("holder", holder, node))
                     weights.append(onward * share)
