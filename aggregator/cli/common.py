@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -138,3 +139,30 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         done = sum(stage == "done" for stage in self._stages.values())
         busy = [f"{chain}: {stage}" for chain, stage in sorted(self._stages.items()) if stage != "done"]
         return " · ".join([f"{done} of {len(self._stages)} chains read", *busy[:2]])
+
+
+class SlowWork(AbstractContextManager["SlowWork"]):
+    """A line on stderr that says what is being done, once it has taken over a second; nothing without a terminal."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._status: Status | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def report(self, stage: str) -> None:
+        """Say what comes next."""
+        if self._status is not None:
+            self._status.update(stage)
+        elif sys.stderr.isatty() and time.monotonic() - self._started > PROGRESS_DELAY_SECONDS:
+            from rich.console import Console
+            from rich.status import Status
+
+            self._status = Status(stage, console=Console(stderr=True, markup=False, highlight=False))
+            self._status.start()

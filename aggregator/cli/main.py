@@ -20,6 +20,7 @@ COMMANDS = {
     "health": "the portfolio of one or more owners and its unified health",
     "margin": "what every margin method requires of one or more owners, or of a portfolio file",
     "what-if": "the same portfolio after actions and a shock: who is liquidated, in which order, and the way back",
+    "haircuts": "the dynamic haircut and its parts; its record on a recorded history",
     "verify": "whether a signed margin score is good, without any chain or service",
     "contagion": "what spreads: alerts over a recorded history, and such histories from live chains",
     "localnet": "local chains with the real protocol contracts and seeded owners",

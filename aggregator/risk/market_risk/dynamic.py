@@ -2,7 +2,7 @@
 
     σ        = σ_now^p · (σ_usual^(1−w') · 5 %^w')^(1−p)          w' = 0.8·w, w: how far the asset belongs to the volatile class
     q        = κ·σ·T^0.52 · path · exp(0.25·w·fall + 0.2·misses + offset)
-    ordinary = max(1 − e^(−q), 4.2 %)                           pegs break and do not diffuse: nothing stands below a break
+    ordinary = max(1 − e^(−q), 4.2 % or, for the close, 2.1 %)  pegs break and do not diffuse: nothing stands below a break
     haircut  = max(min(ordinary, lowest of the last five days + 8 points), collapse floor)
 
 `fall` is minus the market's direction, `misses` the excitement, `offset` the recalibration, each in its own module. Volatility is drawn
@@ -44,7 +44,7 @@ class Parameters:
     """assets below it are no part of the volatile class, those above twice it are wholly"""
     scale: float = 2.5
     """κ: quantile of the standardised loss"""
-    path_scale: float = 0.05
+    path_scale: float = 0.08
     """how much further the worst hour of the window lies than its end"""
     horizon_power: float = 0.52
     market: float = 0.25
@@ -55,8 +55,10 @@ class Parameters:
     excitement_keep: float = 0.8
     recalibration: float = 0.04
     recalibration_shared: float = 0.3
-    least: float = 0.042
-    """no haircut is below it: a third and a little more of the worst break on record of a redeemable dollar, 12.2 %"""
+    least_path: float = 0.042
+    """no haircut for the path is below it: a third and a little more of the worst hour on record of a redeemable dollar, 12.2 %"""
+    least_close: float = 0.021
+    """nor one for the close: half, because a break is half over when the day ends"""
     rise: float = 0.08
     """most that the haircut may rise above its lowest of the last `rise_days` days, collapses apart"""
     rise_days: int = 5
@@ -93,6 +95,7 @@ def forecast(panel: Panel, horizon: int, target: Target = Target.CLOSE, paramete
     daily, falls = returns(panel.close), week_falls(panel)
     losses = path_losses if target is Target.PATH else close_losses
     covered, next_day = losses(panel, horizon), losses(panel, 1)
+    least = p.least_path if target is Target.PATH else p.least_close
     further = 1.0 + p.path_scale * float(np.log1p(horizon)) if target is Target.PATH else 1.0
     volatility = RobustVolatility(assets, p.decay)
     market = MarketDirection(p.market_half_life, p.market_lowest, p.market_highest)
@@ -115,7 +118,7 @@ def forecast(panel: Panel, horizon: int, target: Target = Target.CLOSE, paramete
         sigma = now**present * anchor ** (1.0 - present)
         tilt = -p.market * share * market.value + p.excitement * excitement.value + offset.value
         quantile = p.scale * sigma * horizon**p.horizon_power * further * np.exp(tilt)
-        ordinary = np.maximum(1.0 - np.exp(-quantile), p.least)
+        ordinary = np.maximum(1.0 - np.exp(-quantile), least)
         if posted:
             lowest = np.fmin.reduce(posted[-p.rise_days :])
             ordinary = np.fmin(ordinary, lowest + p.rise)

@@ -8,7 +8,7 @@ of the expected ones; the quantile is that of all known standardised k-day losse
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from aggregator.risk.market_risk.baselines import filtered
 from aggregator.risk.market_risk.panel import Panel, returns
 from aggregator.risk.shapes import Array
 
-FIRST_FIT = 200
+FIRST_FIT = 140
 REFIT_DAYS = 60
 PERCENT = 100.0
 """the optimiser is at home with returns in per cent"""
@@ -45,21 +45,25 @@ class Garch:
         return total
 
 
-def forecast(panel: Panel, horizon: int, progress: Callable[[str], None] | None = None) -> Array:
-    """T×A haircuts; `progress` is told each asset."""
+def forecasts(panel: Panel, horizons: Sequence[int], progress: Callable[[str], None] | None = None) -> dict[int, Array]:
+    """T×A haircuts by horizon, all from the same fits; `progress` is told each asset."""
     daily = returns(panel.close)
-    sigma = np.full(panel.shape, np.nan)
+    sigma = {horizon: np.full(panel.shape, np.nan) for horizon in horizons}
     for asset, symbol in enumerate(panel.symbols):
         if progress is not None:
             progress(symbol)
         days = np.flatnonzero(np.isfinite(daily[:, asset]))
-        sigma[days, asset] = horizon_volatilities(daily[days, asset], horizon)
-    return filtered(panel, horizon, sigma)
+        for horizon, own in horizon_volatilities(daily[days, asset], horizons).items():
+            sigma[horizon][days, asset] = own
+            carried = sigma[horizon][:, asset]
+            for day in np.flatnonzero(np.isnan(daily[:, asset]) & np.isfinite(panel.close[:, asset])):
+                carried[day] = carried[day - 1] if day else np.nan
+    return {horizon: filtered(panel, horizon, own) for horizon, own in sigma.items()}
 
 
-def horizon_volatilities(values: Array, horizon: int) -> Array:
-    """After each of one asset's returns: volatility of the next `horizon` days; NaN before the first fit."""
-    result = np.full(len(values), np.nan)
+def horizon_volatilities(values: Array, horizons: Sequence[int]) -> dict[int, Array]:
+    """After each of one asset's returns: volatility of the next days by horizon; NaN before the first fit."""
+    result = {horizon: np.full(len(values), np.nan) for horizon in horizons}
     model: Garch | None = None
     variance = 0.0
     percent = PERCENT * values
@@ -72,7 +76,8 @@ def horizon_volatilities(values: Array, horizon: int) -> Array:
                     variance = model.next(variance, value)
         if model is not None:
             variance = model.next(variance, float(percent[day]))
-            result[day] = np.sqrt(model.over(variance, horizon)) / PERCENT
+            for horizon, own in result.items():
+                own[day] = np.sqrt(model.over(variance, horizon)) / PERCENT
     return result
 
 

@@ -76,7 +76,7 @@ def test_gjr_garch_finds_the_parameters_that_made_the_history() -> None:
 
 def test_gjr_garch_covers_a_drawn_history() -> None:
     panel = drawn(1200, 2, seed=7)
-    haircuts, losses = gjr_garch.forecast(panel, 1), close_losses(panel, 1)
+    haircuts, losses = gjr_garch.forecasts(panel, [1])[1], close_losses(panel, 1)
     known = np.isfinite(haircuts) & np.isfinite(losses)
     assert known.sum() > 1500
     assert 0.003 < float(np.mean(losses[known] > haircuts[known])) < 0.025

@@ -65,8 +65,9 @@ def test_a_fall_of_everything_is_no_collapse_of_one() -> None:
 def test_a_peg_has_its_floor_and_a_break_lifts_it() -> None:
     random = np.random.default_rng(2)
     close = np.exp(0.0005 * random.normal(size=(500, 1)))
-    calm = forecast(panel_of(close), 1)
-    assert np.nanmax(calm) == DEFAULT.least == np.nanmin(calm)
+    for target, least in ((Target.CLOSE, DEFAULT.least_close), (Target.PATH, DEFAULT.least_path)):
+        calm = forecast(panel_of(close), 1, target)
+        assert np.nanmax(calm) == least == np.nanmin(calm)
     broken = close.copy()
     broken[400:] *= 0.9
     assert forecast(panel_of(broken), 1)[400, 0] >= 0.05
@@ -74,7 +75,7 @@ def test_a_peg_has_its_floor_and_a_break_lifts_it() -> None:
 
 def test_silence_and_gaps_give_no_forecast_and_no_warning() -> None:
     still = np.ones((120, 1))
-    assert np.nanmin(forecast(panel_of(still), 1)) == DEFAULT.least
+    assert np.nanmin(forecast(panel_of(still), 1)) == DEFAULT.least_close
     gap = drawn(300, 2, seed=8).close.copy()
     gap[100:160, 0] = np.nan
     haircuts = forecast(panel_of(gap), 1)

@@ -22,7 +22,7 @@ MODELS: dict[str, Forecast] = {
     "ewma-t4": baselines.ewma_student,
     "fhs": baselines.filtered_historical_simulation,
     "robust-g1": baselines.robust,
-    "gjr-garch": gjr_garch.forecast,
+    "gjr-garch": lambda panel, horizon: gjr_garch.forecasts(panel, [horizon])[horizon],
 }
 NOW = 330
 
