@@ -13,7 +13,7 @@ import numpy as np
 from aggregator.model.identifiers import AssetId
 from aggregator.model.instrument import Holding, Instrument, InstrumentKind, VenueAccount, VenueBalance
 from aggregator.model.position import Component, Side
-from aggregator.model.snapshot import Gap, Remark
+from aggregator.model.snapshot import Remark
 from aggregator.model.token import Token, TokenKind
 from aggregator.model.units import to_decimal
 from aggregator.risk.margin.interface import MarginBook
@@ -89,7 +89,7 @@ def margin_input_of(picture: Picture) -> MarginInput:
     legs = [leg for position in chain(*valuation.accounts, valuation.positions) for leg in position.legs]
     assets = [asset for leg in legs for asset in _assets(leg, tokens)]
     assets += [asset for account in portfolio.venue_accounts for asset in _balances(account, tokens)]
-    missing = [Unmargined(f"{gap.chain} {gap.protocol}: {gap.what}", gap.why) for gap in portfolio.gaps if _matters(gap)]
+    missing = [Unmargined(f"{gap.chain} {gap.protocol}: {gap.what}", gap.why) for gap in portfolio.gaps]
     missing += [Unmargined(one.symbol, "no believed price") for one in assets if one.price is None and one.units]
     cash = sum((float(one.units) * (one.price or 0.0) for one in assets if one.dollar), 0.0)
     spots = _spots([one for one in assets if not one.dollar and one.price is not None])
@@ -107,11 +107,6 @@ def margin_input_of(picture: Picture) -> MarginInput:
         left_out=left_out,
         owners=tuple(str(owner) for owner in portfolio.owners),
     ).with_warnings(remarks)
-
-
-def _matters(gap: Gap) -> bool:
-    """Whether something may be held there."""
-    return bool(gap.what)
 
 
 def _assets(value: LegValue, tokens: Mapping[AssetId, Token]) -> Iterator[_Asset]:
@@ -163,15 +158,15 @@ def _balance(balance: VenueBalance, tokens: Mapping[AssetId, Token]) -> _Asset:
 
 
 def _spots(assets: Iterable[_Asset]) -> list[tuple[Holding, float]]:
-    """One holding an asset, owned and owed apart, with its unit price."""
+    """One holding an asset, owned and owed apart, with its unit price: chains' prices weighted by what is held there."""
     found: dict[tuple[str, str, bool], tuple[Decimal, float]] = {}
     for one in assets:
         key = (one.symbol, one.factor, one.units < 0)
-        units, _ = found.get(key, (Decimal(0), 0.0))
-        found[key] = units + one.units, one.price or 0.0
+        units, value = found.get(key, (Decimal(0), 0.0))
+        found[key] = units + one.units, value + float(one.units) * (one.price or 0.0)
     return [
-        (Holding(Instrument(InstrumentKind.SPOT, factor, symbol=symbol), units), price)
-        for (symbol, factor, _), (units, price) in sorted(found.items())
+        (Holding(Instrument(InstrumentKind.SPOT, factor, symbol=symbol), units), value / float(units))
+        for (symbol, factor, _), (units, value) in sorted(found.items())
     ]
 
 

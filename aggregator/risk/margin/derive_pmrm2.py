@@ -188,25 +188,34 @@ def _discounts(years: Array, rate: Array, p: Pmrm2Parameters) -> tuple[Array, Ar
 
 def _prices(book: MarginBook, quoted: Quotes, p: Pmrm2Parameters, o: IntArray) -> Array:
     """Discounted prices of the options (rows) in the scenarios, both basis moves and now (columns)."""
+    now = np.repeat(quoted.volatility[o, None], 3, axis=1)
+    volatility = np.concatenate([shocked_volatility(book, quoted, p, o), now], axis=1)
+    skew = by_scenario(p.scenarios, VolatilityShock.LINEAR) | by_scenario(p.scenarios, VolatilityShock.ABSOLUTE)
+    # the forward stays under a skew: the manager allows no skew scenario with a move
+    moves = np.array([*np.where(skew, 1.0, [one.spot for one in p.scenarios]), p.basis_up, p.basis_down, 1.0])
+    side = np.where(book.columns.call[o], CALL, PUT)
+    shocked = quoted.variable[o, None] * moves + quoted.fixed[o, None]
+    discount = np.exp(-np.maximum(quoted.rate[o], 0.0) * quoted.years[o])
+    return price(shocked, book.columns.strike[o, None], quoted.years[o, None], volatility, side[:, None], discount[:, None])
+
+
+def shocked_volatility(book: MarginBook, quoted: Quotes, p: Pmrm2Parameters, o: IntArray) -> Array:
+    """Volatilities of the options (rows) in the scenarios (columns)."""
     up, down = volatility_shocks(quoted.seconds[o], p)
-    volatility = np.repeat(quoted.volatility[o, None], len(p.scenarios) + 3, axis=1)
-    moves = np.array([*(one.spot for one in p.scenarios), p.basis_up, p.basis_down, 1.0])
+    known = quoted.volatility[o]
+    result = np.repeat(known[:, None], len(p.scenarios), axis=1)
     forward, strike, years = quoted.variable[o] + quoted.fixed[o], book.columns.strike[o], quoted.years[o]
     for number, one in enumerate(p.scenarios):
         match one.volatility:
             case VolatilityShock.UP:
-                volatility[:, number] = np.maximum(quoted.volatility[o] * up, p.least_volatility_up)
+                result[:, number] = np.maximum(known * up, p.least_volatility_up)
             case VolatilityShock.DOWN:
-                volatility[:, number] = quoted.volatility[o] * down
+                result[:, number] = known * down
             case VolatilityShock.LINEAR | VolatilityShock.ABSOLUTE:
-                volatility[:, number] = quoted.volatility[o] * _skew(strike, forward, years, p, one.volatility)
-                moves[number] = 1.0  # the forward stays: the manager allows no skew scenario with a move
+                result[:, number] = known * _skew(strike, forward, years, p, one.volatility)
             case VolatilityShock.NONE:
                 pass
-    side = np.where(book.columns.call[o], CALL, PUT)
-    shocked = quoted.variable[o, None] * moves + quoted.fixed[o, None]
-    discount = np.exp(-np.maximum(quoted.rate[o], 0.0) * years)
-    return price(shocked, strike[:, None], years[:, None], volatility, side[:, None], discount[:, None])
+    return result
 
 
 def _skew(strike: Array, forward: Array, years: Array, p: Pmrm2Parameters, shock: VolatilityShock) -> Array:

@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 
 from aggregator.model.instrument import Holding, Instrument, InstrumentKind
-from aggregator.risk.margin import drift, dydx, hyperliquid, mango, span, strategy_based, synthetix, tims, vega
-from aggregator.risk.margin.interface import Kind, MarginModel
+from aggregator.risk.classes import FactorClass
+from aggregator.risk.margin import drift, dydx, hyperliquid, mango, span, strategy_based, synthetix, tims, unified, vega
+from aggregator.risk.margin.interface import Kind, MarginModel, MissingInput
 from aggregator.risk.margin.span_calculator import CommoditySpread, SpreadLeg
 from aggregator.risk.margin.synthetix import WAD, KeeperTerms, MarketTerms
+from aggregator.risk.margin.unified_scenarios import UnifiedParameters
 from tests.risk.margin.kit import book, decimal, market_of, option, perpetual, spot
-from tests.risk.margin.scenes import DAY, Scene, call, put
+from tests.risk.margin.scenes import DAY, Scene, call, flat, put
 
 PRICES = {"BTC": 61_234.5, "ETH": 2_598.61, "SOL": 151.27, "HYPE": 38.4, "XRP": 2.31, "weETH": 2_790.0, "WETH": 2_598.61}
-PRICES |= {"SPX": 1_451.19, "NDX": 1_790.0, "RUT": 820.0, "SPY": 145.3}
+PRICES |= {"SPX": 1_451.19, "NDX": 1_790.0, "RUT": 820.0, "SPY": 145.3, "XAU": 2_650.0, "LINK": 14.2}
+PRICES |= dict.fromkeys(("USDC", "USDe", "USDT", "DAI", "USTC", "CREDIT"), 1.0)
 
 
 def scene(*holdings: Holding, cash: float = 0.0) -> Scene:
@@ -120,6 +123,25 @@ SECURITIES = {
     "index floors": scene(
         index_option("RUT", 1_200, -1, "0.1"), index_option("SPX", 900, -1, "0.1", is_call=False), index_option("NDX", 2_900, -1, "0.1")
     ),
+}
+JOINT = {
+    "days on record": scene(perpetual(2, underlying="BTC"), perpetual(9), perpetual(-500, underlying="SOL"), spot("XRP", 900)),
+    "collateral and its hedge": scene(spot("ETH", 9), perpetual(-9), spot("weETH", 2, "ETH"), spot("USDC", 500)),
+    "options on two": scene(call(2_800, -3), put(2_300, -2, 60), option(60_000, -1, underlying="BTC"), perpetual(-1, underlying="BTC")),
+    "one against the other": scene(perpetual(3, underlying="BTC"), perpetual(-70)),
+    "a smile that turns": scene(put(2_000, 8, 10), put(1_800, -12, 10), call(3_200, -3, 300), call(3_600, 4, 300)),
+    "calls far away": scene(call(9_000, -40)),
+    "calendar": scene(call(2_600, -5, 20), call(2_600, 5, 90)),
+    "a conversion": scene(call(2_600, 1), put(2_600, -1), perpetual(-1)),
+    "a strangle": scene(call(3_400, -5), put(2_000, -5)),
+    "calm": flat(call(2_600, 4, 20), call(2_700, -8, 20), volatility=0.2),
+    "a straddle bought": scene(call(2_600, 4), put(2_600, 4)),
+    "assets of other kinds": scene(
+        *(spot(name, 1_000 / PRICES[name]) for name in ("XAU", "DAI", "USTC", "USDT", "LINK", "CREDIT")), perpetual(-1, underlying="LINK")
+    ),
+    "hours left": scene(call(2_600, -4, 0.3), put(2_500, 3, 0.3), put(2_700, -3, 0.3)),
+    "minutes left": flat(call(2_590, -4, 0.003), put(2_590, 3, 0.003), put(2_610, -3, 0.003), volatility=1.5),
+    "debt in stable coins": scene(spot("USDC", -9_000), spot("USDe", -900)),
 }
 
 TIER = dydx.LiquidityTier(100_000, 500_000, 1_000_000_000_000, 4_000_000_000_000)
@@ -224,24 +246,52 @@ SETTINGS: dict[str, tuple[MarginModel[Any], Any, dict[str, Scene]]] = {
     ),
     "reg-t": (strategy_based.MODEL, strategy_based.StrategyParameters(), SECURITIES),
     "tims": (tims.MODEL, tims.TimsParameters(), SECURITIES),
+    "unified": (
+        unified.MODEL,
+        replace(UnifiedParameters(), classes={"XRP": FactorClass.UNKNOWN, "CREDIT": FactorClass.RWA_CREDIT}, draws=256),
+        JOINT,
+    ),
 }
+
+SHIPPED = {f"{name}, as shipped": (model, model.default_parameters(), scenes) for name, (model, _, scenes) in SETTINGS.items()}
 
 PAIRINGS = frozenset({"naked", "long", "stock", "covered", "hedged", "spread", "straddle", "box"})
 """of equally good pairings any may be found: their sum is pinned, their parts are not"""
 
 
-def figures(name: str, parameters: Any = None) -> dict[str, tuple[float, ...]]:
-    """Initial and maintenance amount of every scene, and Σ number·figure over components and over the scenario table of both."""
-    model, usual, scenes = SETTINGS[name]
+Figures = tuple[float, ...]
+
+
+def figures(name: str, parameters: Any = None) -> dict[str, Figures]:
+    """Initial and maintenance amount, Σ number·figure over the components of both, and over the scenario table.
+
+    Of every scene that the parameters suffice for.
+    """
+    model, usual, scenes = (SETTINGS | SHIPPED)[name]
     given = usual if parameters is None else parameters
-    found = {}
-    for label, (made, market) in scenes.items():
-        both = [model.requirement(made, market, given, kind) for kind in (Kind.INITIAL, Kind.MAINTENANCE)]
-        kept = [[one.components[key] for key in sorted(one.components) if key not in PAIRINGS] for one in both]
-        sums = [float(np.array(one) @ np.arange(1, len(one) + 1)) for one in kept]
-        pnl = both[0].scenarios.pnl
-        found[label] = (both[0].amount, both[1].amount, *sums, float(pnl @ np.arange(1, len(pnl) + 1)))
-    return found
+    found = {label: _figures(model, one, given) for label, one in scenes.items()}
+    return {label: one for label, one in found.items() if one is not None}
+
+
+def feels(name: str, parameters: Any, usual: Mapping[str, Figures]) -> bool:
+    """Whether a figure is another one than usual; stops at the first."""
+    model, _, scenes = SETTINGS[name]
+    return any(_differ(_figures(model, one, parameters), usual.get(label)) for label, one in scenes.items())
+
+
+def _differ(one: Figures | None, other: Figures | None) -> bool:
+    return one is not other and (one is None or other is None or not np.allclose(one, other, rtol=1e-8, atol=1e-6))
+
+
+def _figures(model: MarginModel[Any], asked: Scene, parameters: Any) -> Figures | None:
+    try:
+        both = [model.requirement(*asked, parameters, kind) for kind in (Kind.INITIAL, Kind.MAINTENANCE)]
+    except MissingInput:
+        return None
+    kept = [[one.components[key] for key in sorted(one.components) if key not in PAIRINGS] for one in both]
+    sums = [float(np.array(one) @ np.arange(1, len(one) + 1)) for one in kept]
+    pnl = both[0].scenarios.pnl
+    return both[0].amount, both[1].amount, *sums, float(pnl @ np.arange(1, len(pnl) + 1))
 
 
 def mutations(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
