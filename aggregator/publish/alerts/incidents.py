@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from aggregator.publish.alerts.alert import Alert, blocks_of, inputs_hash, rounded
 from aggregator.publish.alerts.condition import Change, Signal
@@ -66,7 +67,8 @@ class Incident:
     episode: str = ""
 
     def __post_init__(self) -> None:
-        self.episode = f"{self.rule}|{self.root}|{show_instant(self.opened)}"
+        # chosen once: the root may move upstream later, the story stays the same
+        self.episode = sha256(f"{self.rule}|{self.root}|{show_instant(self.opened)}".encode()).hexdigest()[:24]
 
     @property
     def severity(self) -> Severity | None:

@@ -47,6 +47,7 @@ class Monitor:
         self._conditions: dict[Key, Condition] = {}
         self._series: dict[Tracked, list[Series[Observed]]] = {}
         self._deadlines: list[tuple[Instant, Tracked]] = []
+        self._scheduled: set[Tracked] = set()
         self._wallets: dict[MarketKey, dict[str, WalletObserved]] = {}
         self._now: Instant | None = None
 
@@ -58,7 +59,8 @@ class Monitor:
         # a fixed order, and each content once: how a file is sorted within a moment decides nothing
         taken = [one for _, one in sorted({one.canonical(): one for one in observed}.items())]
         tracked = dict.fromkeys(key for one in taken if (key := self._add(one)) is not None)
-        signals = [*self._signals(taken, now), *(self._quality(key, now) for key in tracked)]
+        doubtful = [key for key in tracked if not self._beyond_doubt(key, now)]
+        signals = [*self._signals(taken, now), *(self._quality(key, now) for key in doubtful)]
         return self.incidents.take(self._events(signals, now), now)
 
     def deadline(self) -> Instant | None:
@@ -67,11 +69,33 @@ class Monitor:
 
     def late(self, now: Instant) -> list[Alert]:
         """Time has passed and nothing came: what has to be told about that."""
-        due: dict[Tracked, None] = {}
+        due: list[Tracked] = []
         while self._deadlines and self._deadlines[0][0] <= now:
-            due.setdefault(heapq.heappop(self._deadlines)[1])
+            tracked = heapq.heappop(self._deadlines)[1]
+            if any(one.overdue(now) for one in self._series[tracked]):
+                due.append(tracked)
+            self._schedule(tracked, now)
         self._now = now if self._now is None else max(now, self._now)
         return self.incidents.take(self._events([self._quality(key, now) for key in due], now), now)
+
+    def _schedule(self, tracked: Tracked, now: Instant) -> None:
+        """Look again when the next of its series is late, or gravely late."""
+        moments = [
+            one.latest.t + int(after * usual) + 1
+            for one in self._series[tracked]
+            if (usual := one.usual_gap) is not None
+            for after in (LATE, DATA_QUALITY.levels[-1].figure)
+        ]
+        coming = min((moment for moment in moments if moment > now), default=None)
+        if coming is None:
+            self._scheduled.discard(tracked)
+        else:
+            self._scheduled.add(tracked)
+            heapq.heappush(self._deadlines, (coming, tracked))
+
+    def _beyond_doubt(self, tracked: Tracked, now: Instant) -> bool:
+        """Everything of it comes on time, and nothing was wrong before."""
+        return (DATA_QUALITY.name, tracked[0]) not in self._conditions and all(one.fresh(now) for one in self._series[tracked])
 
     def _add(self, observed: Observed) -> Tracked | None:
         series = self.picture.add(observed)
@@ -84,11 +108,8 @@ class Monitor:
         known = self._series.setdefault(tracked, [])
         if not any(one is series for one in known):
             known.append(series)
-        usual = series.usual_gap
-        if usual is not None:
-            last = series.latest.t
-            for after in (LATE, DATA_QUALITY.levels[-1].figure):
-                heapq.heappush(self._deadlines, (last + int(after * usual) + 1, tracked))
+        if tracked not in self._scheduled:
+            self._schedule(tracked, observed.t)
         return tracked
 
     def _signals(self, taken: list[Observed], now: Instant) -> Iterator[Signal]:

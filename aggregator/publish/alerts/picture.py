@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -67,6 +68,8 @@ class Picture:
         self.curves: dict[MarketKey, Series[CurveObserved]] = {}
         self.wallets: dict[tuple[str, str, str, str], WalletObserved] = {}
         self.graph = CausalGraph()
+        self._peaks: dict[MarketKey, deque[tuple[Instant, float]]] = {}
+        """by market: supplies of the last week that no later one exceeds, so the first is the highest"""
         self._market_nodes: dict[tuple[str, str], MarketKey] = {}
         self._of_collateral: dict[str, set[MarketKey]] = {}
         self._price_keys: dict[str, set[PriceKey]] = {}
@@ -161,7 +164,10 @@ class Picture:
 
     def size(self, key: MarketKey, now: Instant) -> float:
         """The most that was supplied to a market within a week, USD; what could not be read counts as nothing here."""
-        return max((one.supply_usd or 0.0 for one in self.markets[key].since(now - WEEK)), default=0.0)
+        peaks = self._peaks.get(key)
+        while peaks and peaks[0][0] < now - WEEK:
+            peaks.popleft()
+        return peaks[0][1] if peaks else 0.0
 
     def borrowed_against(self, collateral: str) -> float | None:
         """USD borrowed in all markets that take a token; None where no market told it."""
@@ -220,6 +226,11 @@ class Picture:
                 self.graph.connect(token_node(token), node)
         if observed.collateral:
             self._of_collateral.setdefault(observed.collateral, set()).add(key)
+        if observed.supply_usd is not None:
+            peaks = self._peaks.setdefault(key, deque())
+            while peaks and peaks[-1][1] <= observed.supply_usd:
+                peaks.pop()
+            peaks.append((observed.t, observed.supply_usd))
         return _into(self.markets, key, observed, observed.supply_usd is not None and observed.borrow_usd is not None)
 
     def _add_allocation(self, observed: AllocationObserved) -> Series[Observed]:

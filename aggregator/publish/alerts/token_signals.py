@@ -88,8 +88,7 @@ def _price_break(picture: Picture, token: str, now: Instant) -> Iterator[Signal]
     may_enter = fallen >= PRICE_BREAK.levels[0].figure and stands_still(picture, token, now)
     evidence: dict[str, EvidenceValue] = {"price_usd": price, "high_usd": high, "change": -fallen}
     node = token_node(token)
-    figure = fallen if may_enter or fallen < PRICE_BREAK.levels[0].figure else None
-    yield Signal(PRICE_BREAK, node, node, figure, evidence, _prices(picture, [token], now), may_enter)
+    yield Signal(PRICE_BREAK, node, node, fallen, evidence, _prices(picture, [token], now), may_enter)
 
 
 def _shadow_gap(picture: Picture, token: str, best: float, shown: float, now: Instant) -> Signal:
