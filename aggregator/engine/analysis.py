@@ -1,0 +1,259 @@
+"""For notebooks: populations and networks in, arrays out. The command line stands on the same functions.
+
+    from aggregator.engine import analysis
+
+    book = analysis.load_book("book.parquet")                       # or analysis.live_population(rpc=["1=http://…"]).book
+    study = analysis.curve(book, ["ETH"], impact=analysis.impact(book, {"WETH": 40e6}))
+    study.static.bad_debt, study.cascade.bad_debt                   # arrays over study.static.moves
+    analysis.simulate(book, ["price:ETH=-30%"], analysis.impact(book, {"WETH": 40e6})).cascade.prices
+    analysis.rank(analysis.load_network("network.json")).impact     # models × nodes
+
+An asset is named by its CAIP-19 id, its symbol (on every chain), or a risk factor that several assets follow, such as `ETH`. Money is
+USD, shares are of 1. Where an evidence is not sufficient, figures are lower bounds, and nothing may be called calm because of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from aggregator.contagion.concentration import Concentration, concentration, debt_concentration
+from aggregator.contagion.curves import MOVES, Curve, GroupBy, static_curve
+from aggregator.contagion.evidence import Evidence, of_book, together
+from aggregator.contagion.impact import ExponentialImpact, Impact
+from aggregator.contagion.lenders import lender_network
+from aggregator.contagion.liquidations import LiquidationTerms
+from aggregator.contagion.network import ExposureNetwork, leverage_matrix, spectral_radius
+from aggregator.contagion.ranking import MODELS, Band, Ranking, loss_band
+from aggregator.contagion.ranking import rank as rank_nodes
+from aggregator.contagion.scenario import Scenario, Shock, shock_from_text
+from aggregator.contagion.shadow import Shadow, shadow
+from aggregator.contagion.simulation import Simulation
+from aggregator.contagion.simulation import simulate as play
+from aggregator.contagion.spiral import ShockCurve, SpiralDistance, spiral_distance, worst_shock
+from aggregator.contagion.system import System
+from aggregator.engine.network_file import read_network
+from aggregator.engine.population import LivePopulation, PopulationRequest, take_population
+from aggregator.model.book import Book, Floats
+from aggregator.model.errors import InputError
+from aggregator.model.identifiers import AssetId
+from aggregator.reading.registry import registry
+from aggregator.store.book_file import read_book
+
+__all__ = ["GroupBy", "lender_network"]
+
+_FALL = re.compile(r"(?P<name>.+?)=(?P<fall>[-−+]?\d+(\.\d+)?)%")
+EVERYTHING = "*"
+
+
+def load_book(path: str | Path) -> Book:
+    """A population from a `.parquet` or `.csv` file."""
+    return read_book(Path(path))
+
+
+def load_network(path: str | Path, nodes: str | Path | None = None) -> ExposureNetwork:
+    """A network of claims from a `.json` file, or a `.csv` file of claims and one of nodes."""
+    return read_network(Path(path), None if nodes is None else Path(nodes))
+
+
+def live_population(
+    rpc: Sequence[str] = (), chains: Sequence[str] = (), blocks: Sequence[str] = (), chains_file: Path | None = None
+) -> LivePopulation:
+    """Everybody in Aave, Spark and Morpho on live chains; arguments as on the command line. Runs its own event loop."""
+    return asyncio.run(take_population(PopulationRequest(chains_file, tuple(rpc), tuple(chains), tuple(blocks))))
+
+
+def assets_named(book: Book, name: str) -> list[int]:
+    """Codes of the assets that a name means; InputError where there is none."""
+    codes = [code for code, one in enumerate(book.assets) if name in (str(one.asset), one.symbol)]
+    codes = codes or [code for code, one in enumerate(book.assets) if _factor(one.asset) == name]
+    if not codes:
+        known = ", ".join(dict.fromkeys(one.symbol for one in book.assets[:8]))
+        raise InputError(
+            f"{name} is not an asset or a risk factor of the population (it has {known}{', …' if len(book.assets) > 8 else ''})"
+        )
+    return codes
+
+
+def _factor(asset: AssetId) -> str | None:
+    token = registry().token(asset)
+    return None if token is None else token.factor
+
+
+def basket(book: Book, names: Sequence[str]) -> Floats:
+    """Move of each asset per unit of fall, from `NAME` (1) or `NAME=BETA`; an asset named twice takes the last."""
+    betas = np.zeros(len(book.assets))
+    for text in names:
+        name, equals, value = text.rpartition("=")
+        try:
+            beta = float(value) if equals else 1.0
+        except ValueError:
+            raise InputError(f"{text!r}: {value!r} is not a number; expected NAME or NAME=BETA") from None
+        betas[assets_named(book, name if equals else text)] = beta
+    return betas
+
+
+def main_asset(book: Book) -> str:
+    """The asset, or the risk factor, that most collateral follows at the lower of oracle and market price."""
+    prices = np.fmin(book.reserves.oracle_price, book.market_prices)
+    seizable = np.nan_to_num(book.reserves.seizable(prices))
+    units = np.bincount(book.collateral.reserves(), np.nan_to_num(book.collateral.amounts), len(book.reserves))
+    by_name: dict[str, float] = {}
+    for reserve, worth in enumerate((units * seizable).tolist()):
+        one = book.assets[int(book.reserves.asset[reserve])]
+        name = _factor(one.asset) or one.symbol
+        name = name if not name.startswith("eip155:") else one.symbol
+        by_name[name] = by_name.get(name, 0.0) + worth
+    return max(by_name, key=lambda name: by_name[name])
+
+
+def impact(book: Book, depths: Mapping[str, float] | None = None, otherwise: float = np.nan) -> Impact:
+    """Exponential price impact: `depths` by name are USD whose sale takes the price to 1/e of itself; `otherwise` for all others.
+
+    NaN, the default, says that a depth is not known: sales of the asset then move nothing and the evidence says so. `inf` means that
+    nothing moves it.
+    """
+    column = np.full(len(book.assets), otherwise)
+    for name, depth in (depths or {}).items():
+        if not depth > 0.0:
+            raise InputError(f"the depth of {name} is {depth:g} USD; expected a positive value")
+        column[assets_named(book, name)] = depth
+    return ExponentialImpact(column)
+
+
+@dataclass(frozen=True, slots=True)
+class CurveStudy:
+    """What a fall of a basket does. `cascade` and `spiral` are None without a price impact."""
+
+    names: tuple[str, ...]
+    betas: Floats
+    by: GroupBy
+    static: Curve
+    """by group"""
+    total: Curve
+    cascade: ShockCurve | None
+    spiral: SpiralDistance | None
+    owners: Concentration
+    """of debt, by owner"""
+    protocols: Concentration
+    """of debt, by protocol"""
+    collateral: Concentration
+    """by asset, at oracle prices"""
+    oracle: Concentration
+    """of collateral, by the asset whose price its oracle follows"""
+    shadow: Shadow
+    evidence: Evidence
+
+
+def curve(
+    book: Book,
+    names: Sequence[str] = (),
+    moves: Floats = MOVES,
+    by: GroupBy = GroupBy.ALL,
+    impact: Impact | None = None,
+    evidence: Evidence | None = None,
+    refinements: int = 1,
+) -> CurveStudy:
+    """Static curves, with `impact` also with the cascade that follows; concentration, and both healths of everybody.
+
+    `names` default to `main_asset`; `moves`: falls as positive shares; `evidence`: what is known of the population beyond its rows.
+    """
+    chosen = tuple(names) or (main_asset(book),)
+    betas = basket(book, chosen)
+    total = static_curve(book, betas, moves)
+    debt = book.health().debt
+    codes = np.unique([market.protocol for market in book.markets], return_inverse=True)[1]
+    held = np.bincount(book.collateral.reserves(), np.nan_to_num(book.collateral.amounts), len(book.reserves))
+    worth = np.nan_to_num(held * book.reserves.oracle_price)
+    return CurveStudy(
+        chosen,
+        betas,
+        by,
+        total if by is GroupBy.ALL else static_curve(book, betas, moves, by),
+        total,
+        None if impact is None else worst_shock(book, betas, impact, moves, refinements=refinements),
+        None if impact is None else spiral_distance(book, betas, impact, moves),
+        debt_concentration(book),
+        concentration(debt, codes[book.account_market]),
+        concentration(worth, book.reserves.asset),
+        concentration(worth, book.reserves.priced_by),
+        shadow(book),
+        together([of_book(book), *([evidence] if evidence is not None else [])]),
+    )
+
+
+def shocks_of(book: Book, texts: Sequence[str]) -> tuple[Shock, ...]:
+    """Shocks as one writes them (`price:ETH=-30%`), a risk factor standing for every asset that follows it."""
+    found: list[Shock] = []
+    symbols = {one.symbol for one in book.assets} | {str(one.asset) for one in book.assets}
+    for text in texts:
+        shock = shock_from_text(text)
+        name = getattr(shock, "name", None)
+        # an outflow's name is looked for in its market
+        if isinstance(name, str) and name not in symbols and not hasattr(shock, "market"):
+            found += [replace(shock, name=str(book.assets[code].asset)) for code in assets_named(book, name)]  # type: ignore[arg-type]
+        else:
+            found.append(shock)
+    return tuple(found)
+
+
+def simulate(book: Book, shocks: Sequence[str], impact: Impact, terms: LiquidationTerms | None = None) -> Simulation:
+    """One scenario to its end over a population: liquidations, sales, bad debt, and who bears it."""
+    if not shocks:
+        raise InputError("nothing happens: expected at least one shock such as price:ETH=-30%")
+    system = System(book, impact, terms=terms if terms is not None else LiquidationTerms())
+    return play(system, Scenario(", ".join(shocks), shocks_of(book, shocks)))
+
+
+def falls_of(network: ExposureNetwork, texts: Sequence[str]) -> Floats:
+    """USD off each node's external assets, from `NODE=-30%` and `*=-4%` for every node; an empty list is an empty shock."""
+    taken = np.zeros(len(network))
+    assets = np.nan_to_num(network.external_assets)
+    places = {name: place for place, name in enumerate(network.names)}
+    for text in texts:
+        found = _FALL.fullmatch(text.strip())
+        if found is None:
+            raise InputError(f"{text!r} is no shock of a network; expected NODE=-30%, or *=-4% for every node")
+        fall = -float(found["fall"].replace("−", "-")) / 100.0
+        if not 0.0 <= fall <= 1.0:
+            raise InputError(f"{text!r}: a node's external assets fall by 0 % to 100 %")
+        name = found["name"].strip()
+        if name == EVERYTHING:
+            taken = assets * fall
+        elif name in places:
+            taken[places[name]] = assets[places[name]] * fall
+        else:
+            raise InputError(f"{name} is not one of the {len(network)} nodes")
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCurve:
+    """Loss of face equity over all nodes when every node's external assets fall: `loss` (models × moves), shares of 1."""
+
+    moves: Floats
+    models: tuple[str, ...]
+    loss: Floats
+    evidence: Evidence
+
+
+def network_curve(network: ExposureNetwork, moves: Floats = MOVES) -> NetworkCurve:
+    """The band over models along falls of everybody's external assets."""
+    assets = np.nan_to_num(network.external_assets)
+    bands: list[Band] = [loss_band(network, assets * move) for move in moves.tolist()]
+    return NetworkCurve(moves, bands[0].models, np.array([band.loss for band in bands]).T, network.evidence())
+
+
+def rank(network: ExposureNetwork, pays: float = 0.0) -> Ranking:
+    """Systemic importance of every node under every model; `pays`: what claims on a failed node still pay."""
+    return rank_nodes(network, MODELS, pays)
+
+
+def gain(network: ExposureNetwork) -> float:
+    """Spectral radius of claims over equity: from 1 on, losses passed on grow until they are capped by what there is to lose."""
+    return spectral_radius(leverage_matrix(network))
