@@ -177,6 +177,42 @@ async def test_the_first_round_is_what_the_pools_do(still: World, factor: str, l
             assert left == 0.0
 
 
+async def test_round_after_round_the_pools_end_where_the_simulation_ends(still: World) -> None:
+    """Until the pools let nobody be liquidated any more: what every account has left and owes then, to 1e-7 of what it had."""
+    await controls.move_price(still, "ETH", "0.93")
+    first = await _book(still)
+    result = cascade(first, first.prices, no_impact(len(first.assets)), terms=LiquidationTerms(Pairing.BEST_PAIR, dust_usd=0.0))
+    assert result.settled and result.rounds >= 2
+    book, rounds = first, 0
+    while cases := _of(book, _first_round(book)[1], "aave-v3", "spark"):
+        for said, protocol, chain_id, _ in cases:
+            market = lending.aave(still, chain_id) if protocol == "aave-v3" else lending.spark(still)
+            await _liquidated_in_pool(still, market, book, said)
+        rounds += 1
+        book = await _book(still)
+    assert rounds >= 2
+    there = {key: row for row, key in enumerate(_keys(book))}
+    prices = first.reserves.oracle_price
+    said_collateral, said_debt = (first.sums(side, np.nan_to_num(prices)) for side in (result.collateral, result.debt))
+    had = first.sums(first.collateral, np.nan_to_num(prices))
+    now_collateral, now_debt = (book.sums(side, np.nan_to_num(book.reserves.oracle_price)) for side in (book.collateral, book.debt))
+    for account in np.flatnonzero(result.first_round).tolist():
+        key = _keys(first)[account]
+        if key[1] == "morpho-blue":
+            continue
+        row = there.get(key)
+        collateral, debt = (0.0, 0.0) if row is None else (float(now_collateral[row]), float(now_debt[row]))
+        assert collateral == pytest.approx(said_collateral[account], abs=1e-7 * had[account] + 0.01)
+        kept = float(result.account_bad_debt[account]) if key[1] == "spark" else 0.0
+        assert debt == pytest.approx(said_debt[account] + kept, abs=1e-7 * had[account] + 0.01)
+
+
+def _keys(book: Book) -> list[tuple[str, str, str, str]]:
+    """(chain, protocol, market, owner) of every account."""
+    markets = [book.markets[code] for code in book.account_market.tolist()]
+    return [(at.chain, at.protocol, at.market, book.owner(row)) for row, at in enumerate(markets)]
+
+
 async def test_the_first_round_is_what_morpho_does(still: World) -> None:
     await controls.move_price(still, "ETH", "0.8")
     book = await _book(still)
