@@ -94,10 +94,10 @@ def assess(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSerie
 def assess_prepared(ready: Prepared) -> Assessment:
     """The same of what is prepared already."""
     portfolio, policy, valuation, covered, exposures = ready.portfolio, ready.policy, ready.valuation, ready.coverage, ready.exposures
-    moving, correlation, owed = ready.volatilities, ready.correlation, ready.claims
+    moving, owed = ready.volatilities, ready.claims
     haircuts = HaircutModel(exposures, moving, policy)
     order = triggers(owed)
-    chances = probabilities(owed, ready.breached, exposures.factors, moving, correlation, policy)
+    chances = probabilities(owed, ready.breached, ready.outlook, policy)
 
     accounts = tuple(
         _account(number, account, valuation, exposures, haircuts, owed, order, chances)

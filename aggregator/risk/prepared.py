@@ -11,6 +11,7 @@ from aggregator.risk.claims import Claims, claims
 from aggregator.risk.correlation import correlations
 from aggregator.risk.coverage import Coverage, coverage
 from aggregator.risk.exposure import Exposures, expose
+from aggregator.risk.outlook import Outlook, outlook
 from aggregator.risk.policy import DEFAULT, Policy
 from aggregator.risk.scenarios import ScenarioSet, scenario_set
 from aggregator.risk.shapes import Array
@@ -29,6 +30,8 @@ class Prepared:
     exposures: Exposures
     volatilities: Mapping[str, Volatility]
     correlation: Array
+    outlook: Outlook
+    """the forecast that liquidation probabilities stand on"""
     scenarios: ScenarioSet
     claims: Claims
 
@@ -53,6 +56,12 @@ def prepare(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeri
         exposures,
         moving,
         correlation,
+        outlook(exposures.factors, exposures.classes, series, _now(portfolio)),
         scenario_set(exposures, moving, correlation, policy),
         claims(portfolio, valuation.accounts, exposures),
     )
+
+
+def _now(portfolio: Portfolio) -> float | None:
+    """The youngest block's time, None where no chain was read."""
+    return max((float(one.block.timestamp) for one in portfolio.snapshots if one.block is not None), default=None)

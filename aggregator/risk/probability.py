@@ -1,38 +1,42 @@
-"""Probability that at least one margin account is liquidated within a horizon when nobody acts.
+"""Probability that at least one margin account is liquidated within an hour, a day and a week when nobody acts.
 
-Market part. Log returns over T days are v·Z with Z correlated normal shocks scaled by each factor's daily volatility, and v = W·√T with a
-common tail scale W² = 2/χ²₄, which makes them Student-t with four degrees of freedom and lets everything crash together. For each
-draw of Z the smallest v at which some account breaches is found along the ray, and the probability is the mean of P(W√T > v), in
-closed form: P(W > w) = 1 − e^(−1/w²)(1 + 1/w²). So tails far below 1/draws are resolved. Twice that, because a path touches a barrier
-about twice as often as it ends beyond it (reflection principle). The worse of the two correlation regimes counts.
+Market part. Log returns over a horizon are W·Z: Z correlated normal moves with the horizon's deviations (`outlook`), W² = 2/χ²₄ a common
+tail, which makes them Student-t with four degrees of freedom and lets everything crash together. For each draw of Z the smallest scale v at
+which some account breaches is found along the ray (`rays`), and the probability is κ times the mean of P(W > v), which has a closed form,
+so tails far below 1/draws are resolved. κ is how much likelier a breach at any hourly close is than one at the end.
 
 Jump part. Pegs and discounts break as Poisson jumps of exponential severity: (1 − e^(−λT))·e^(−x/s), x the smallest break at which some
 account breaches. Parts combine as 1 − Π(1−p).
 
-Laws, exact by construction: more debt never lowers it, an added account never lowers it, worthless collateral changes nothing.
+Laws, exact by construction: more debt never lowers it, an added account never lowers it, worthless collateral changes nothing, a longer
+horizon never lowers it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
+from scipy.special import ndtri
 
 from aggregator.risk.claims import Claim, Claims
 from aggregator.risk.classes import BASES, FACTORS
-from aggregator.risk.correlation import decoupled, root
+from aggregator.risk.correlation import root
 from aggregator.risk.exposure import Exposures, basis_of
+from aggregator.risk.outlook import HOURS, Outlook, Prospect
+from aggregator.risk.outlook_parameters import TOUCH
 from aggregator.risk.policy import Policy
-from aggregator.risk.scenarios import lot_multipliers, standard_shocks
-from aggregator.risk.shapes import Array
-from aggregator.risk.volatility import Volatility
+from aggregator.risk.rays import bracketed_breach, first_breach, tail_probability
+from aggregator.risk.scenarios import lot_multipliers
+from aggregator.risk.shapes import Array, Linear
 
-HORIZONS = {"1d": 1.0, "7d": 7.0}
-"""days by name"""
+HORIZONS = {name: hours / 24.0 for name, hours in HOURS.items()}
+"""days by name, ascending"""
 
-REFLECTION = 2.0
-_SCALES = np.concatenate([[0.0], np.geomspace(0.02, 200.0, 48)])
 _BISECTIONS = 24
 _SEVERITIES = np.concatenate([[0.0], np.geomspace(1e-4, 0.9999, 120)])
 DAYS_PER_YEAR = 365.0
@@ -48,15 +52,8 @@ class LiquidationProbability:
     """index of the account most likely to be liquidated within a day; None where nothing is owed"""
 
 
-def probabilities(
-    claims: Claims,
-    breached: frozenset[int],
-    factors: tuple[str, ...],
-    volatilities: Mapping[str, Volatility],
-    correlation: Array,
-    policy: Policy,
-) -> LiquidationProbability:
-    """Probabilities for all claims. `correlation` is in the order of `factors`, of which the claims follow some.
+def probabilities(claims: Claims, breached: frozenset[int], outlook: Outlook, policy: Policy) -> LiquidationProbability:
+    """Probabilities for all claims. The outlook knows every factor that the claims follow.
 
     `breached` names accounts that the protocol itself already calls liquidatable: certain.
     """
@@ -64,83 +61,98 @@ def probabilities(
     if not numbers:
         return LiquidationProbability({}, dict.fromkeys(HORIZONS, 0.0), None)
     owed, exposures = [claims.by_account[number] for number in numbers], claims.exposures
-    places = [factors.index(factor) for factor in exposures.factors]
-    regimes = [matrix[np.ix_(places, places)] for matrix in (correlation, decoupled(correlation))]
-    market = [_breach_scales(owed, exposures, volatilities, matrix, policy) for matrix in regimes]
-    jumps = _breach_severities(owed, exposures)
-    hazards = _hazards(exposures)
-    own = {
-        number: {
-            name: 1.0 if number in breached else _combine([scales[row] for scales in market], jumps[row], hazards, days)
-            for name, days in HORIZONS.items()
-        }
-        for row, number in enumerate(numbers)
-    }
-    joint = {
-        name: 1.0 if breached & set(numbers) else _combine([scales.min(axis=0) for scales in market], jumps.min(axis=0), hazards, days)
-        for name, days in HORIZONS.items()
-    }
+    jumps, hazards = _breach_severities(owed, exposures), _hazards(exposures)
+    own: dict[int, dict[str, float]] = {number: {} for number in numbers}
+    joint: dict[str, float] = {}
+    for name, days in HORIZONS.items():
+        scales = _breach_scales(owed, exposures, outlook, name, policy)
+        for row, number in enumerate(numbers):
+            own[number][name] = 1.0 if number in breached else _combine(scales[row], jumps[row], hazards, name, days)
+        certain = bool(breached & set(numbers))
+        joint[name] = 1.0 if certain else _combine(scales.min(axis=0), jumps.min(axis=0), hazards, name, days)
+    for chances in (*own.values(), joint):
+        for shorter, longer in pairwise(HORIZONS):  # whoever is liquidated within the day is so within the week
+            chances[longer] = max(chances[shorter], chances[longer])
     return LiquidationProbability(own, joint, max(numbers, key=lambda n: (own[n]["1d"], own[n]["7d"], -n)))
 
 
-def tail_probability(scale: Array) -> Array:
-    """P(W > w) for W² = 2/χ²₄: 1 − e^(−x)(1 + x) with x = 1/w²; 1 at w = 0, 0 at infinity."""
-    with np.errstate(divide="ignore"):
-        x = np.minimum(1.0 / np.square(scale), 700.0)
-    # 1 − e^(−x)(1+x) loses its digits for small x; there it is x²/2 − x³/3
-    return np.asarray(np.where(x < 1e-4, x * x / 2.0 - x**3 / 3.0, 1.0 - np.exp(-x) * (1.0 + x)))
+def market_probability(scales: Array, horizon: str) -> Array:
+    """Probability of a breach from the scales (…, draws) at which it happens: min(1, κ · mean of P(W > v))."""
+    return np.asarray(np.minimum(1.0, TOUCH[horizon] * np.mean(tail_probability(scales), axis=-1)))
 
 
-def _combine(market: Sequence[Array], severities: Array, hazards: Sequence[tuple[float, float]], days: float) -> float:
-    terminal = max(float(np.mean(tail_probability(scales / np.sqrt(days)))) for scales in market)
-    survival = 1.0 - min(1.0, REFLECTION * terminal)
+def moves(names: Sequence[str], prospect: Prospect, mixing: Array, draws: int, seed: int) -> Array:
+    """Log moves Z of factors over a horizon, (draws, factors). `mixing` as `correlation.root` gives it."""
+    shocks = standard_draws(names, draws, seed) @ mixing.T
+    return np.asarray(shocks * prospect.deviation * np.where(shocks < 0, prospect.down, prospect.up))
+
+
+def standard_draws(names: Sequence[str], draws: int, seed: int) -> Array:
+    """Independent standard normal draws (draws, names), antithetic, evenly spread. A name's do not depend on which other names there are."""
+    half = draws // 2
+    result = np.empty((2 * half, len(names)))
+    for column, name in enumerate(names):
+        one = _spread(name, half, seed)
+        result[:half, column], result[half:, column] = one, -one
+    return result
+
+
+@lru_cache(maxsize=1024)
+def _spread(name: str, half: int, seed: int) -> Array:
+    """The normal law's quantiles at evenly spread probabilities, in an order and with signs that belong to the name."""
+    key = int.from_bytes(hashlib.sha256(f"{seed}/outlook/{name}".encode()).digest()[:8], "big")
+    generator = np.random.Generator(np.random.Philox(key))
+    sizes = ndtri(0.5 + (np.arange(half) + 0.5) / (2 * half))
+    spread = generator.permutation(sizes) * generator.choice(np.array([-1.0, 1.0]), half)
+    spread.flags.writeable = False
+    return np.asarray(spread)
+
+
+def _combine(scales: Array, severities: Array, hazards: Sequence[tuple[float, float]], horizon: str, days: float) -> float:
+    survival = 1.0 - float(market_probability(scales, horizon))
     for (per_year, mean), severity in zip(hazards, severities.tolist(), strict=True):
         if np.isfinite(severity):
             survival *= 1.0 - (1.0 - float(np.exp(-per_year * days / DAYS_PER_YEAR))) * float(np.exp(-severity / mean))
     return min(1.0, max(0.0, 1.0 - survival))
 
 
-def _breach_scales(
-    claims: Sequence[Claim],
-    exposures: Exposures,
-    volatilities: Mapping[str, Volatility],
-    correlation: Array,
-    policy: Policy,
-) -> Array:
+def _breach_scales(claims: Sequence[Claim], exposures: Exposures, outlook: Outlook, horizon: str, policy: Policy) -> Array:
     """Smallest scale v per claim and draw at which the claim breaches, infinite where none does; shape (claims, draws)."""
-    sigma = np.array([volatilities[factor].daily for factor in exposures.factors])
-    mixing = root(correlation, [exposures.classes[factor] for factor in exposures.factors])
-    factors = (standard_shocks(exposures.factors, policy) @ mixing.T) * sigma
-    basis_sigma = np.array([BASES[basis_of(basis)].daily_volatility for basis in exposures.bases])
-    bases = standard_shocks(exposures.bases, policy) * basis_sigma
-
-    def lots(scale: Array) -> Array:
-        column = scale[:, None]
-        return lot_multipliers(exposures, np.exp(np.clip(column * factors, -30.0, 30.0)), np.exp(np.clip(column * bases, -30.0, 30.0)))
-
-    draws = factors.shape[0]
-    upper = np.full((len(claims), draws), np.inf)
-    lower = np.zeros((len(claims), draws))
-    for previous, scale in zip([0.0, *_SCALES[:-1]], _SCALES, strict=True):
-        if not np.isinf(upper).any():
-            break
-        moved = lots(np.full(draws, scale))
-        for row, one in enumerate(claims):
-            hit = np.isinf(upper[row]) & (one.cushions(moved) < 0)
-            upper[row, hit], lower[row, hit] = scale, previous
-    for row, one in enumerate(claims):
-        _bisect(one, lots, lower[row], upper[row])
-    return upper
+    places = [outlook.factors.index(factor) for factor in exposures.factors]
+    whole = outlook.horizons[horizon]
+    prospect = Prospect(
+        whole.deviation[places], whole.correlation[np.ix_(places, places)], whole.down[places], whole.up[places], whole.days
+    )
+    mixing = root(prospect.correlation, [exposures.classes[factor] for factor in exposures.factors])
+    factors = moves(exposures.factors, prospect, mixing, policy.draws, policy.seed)
+    basis_sigma = np.array([BASES[basis_of(basis)].daily_volatility for basis in exposures.bases]) * np.sqrt(prospect.days)
+    bases = standard_draws(exposures.bases, policy.draws, policy.seed) * basis_sigma
+    slopes = np.log(lot_multipliers(exposures, np.exp(factors), np.exp(bases)))
+    return np.stack([_claim_scales(one, slopes) for one in claims])
 
 
-def _bisect(claim: Claim, lots: Callable[[Array], Array], low: Array, high: Array) -> None:
-    """Narrow [low, high] in place where it is finite and not a point. Pointwise lower cushions give pointwise lower results."""
-    for _ in range(_BISECTIONS):
-        middle = np.where(np.isfinite(high), (low + high) / 2.0, 0.0)
-        below = claim.cushions(lots(middle)) < 0
-        inside = np.isfinite(high)
-        high[inside & below] = middle[inside & below]
-        low[inside & ~below] = middle[inside & ~below]
+def _claim_scales(claim: Claim, slopes: Array) -> Array:
+    """The same of one claim; `slopes`: (draws, lots), log moves at scale 1."""
+    net = _net_lots(claim, slopes.shape[1])
+    owed = np.flatnonzero(net < 0) if net is not None else np.zeros(0, dtype=np.int64)
+    if net is not None and len(owed) <= 1:
+        if not len(owed):
+            return np.full(len(slopes), np.inf)
+        held = np.flatnonzero(net > 0)
+        ratios = net[held] / -net[owed[0]]
+        return np.asarray(first_breach(ratios[None], (slopes[:, held] - slopes[:, owed])[None])[0])
+    return bracketed_breach(lambda scale: claim.cushions(np.exp(np.clip(scale[:, None] * slopes, -30.0, 30.0))), len(slopes))
+
+
+def _net_lots(claim: Claim, lots: int) -> Array | None:
+    """Counted collateral less debt by lot; None where some part is not linear in the lots."""
+    net = np.zeros(lots)
+    for term in claim.terms:
+        if not isinstance(term.shape, Linear):
+            return None
+        for lot, weight in term.shape.weights:
+            net[lot] += float(term.signed) * weight
+    return net
 
 
 def _jumps(exposures: Exposures) -> list[tuple[str, bool, float, float, float]]:

@@ -162,7 +162,8 @@ class WhatIf:
         """Probability of a liquidation from there on, and the score. Some tens of milliseconds: many paths are walked."""
         prepared, claims = self.prepared, state.shocked.claims
         breached = frozenset(one.account for one in state.accounts if one.liquidatable)
-        chances = probabilities(claims, breached, prepared.exposures.factors, state.volatilities, prepared.correlation, state.policy)
+        outlook = prepared.outlook.louder({name: float(times) for name, times in state.moves.volatilities.items()})
+        chances = probabilities(claims, breached, outlook, state.policy)
         accounts = prepared.portfolio.margin_accounts
         seen = all(number in claims.by_account or owes_nothing(account) for number, account in enumerate(accounts))
         if not (prepared.coverage.debt_read and seen):

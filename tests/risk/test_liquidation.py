@@ -14,6 +14,7 @@ from aggregator.model.position import MarginAccount, Side
 from aggregator.risk.assessment import AccountAssessment, assess
 from aggregator.risk.claims import shadow_health
 from aggregator.risk.liquidation import LiquidationPrice
+from aggregator.risk.probability import HORIZONS
 from aggregator.risk.valuation import value_portfolio
 from tests.builders import LINK, SPAM, USDC, WBTC, WETH, WSTETH, account, book, borrowed, portfolio, supplied
 from tests.risk.strategies import QUICK, margin_account
@@ -68,19 +69,19 @@ def test_an_account_below_its_line_has_a_price_above_the_market() -> None:
     result = judged(one)[0]
     assert result.prices and prices(one)[WETH.asset].price_usd == 2125
     assert result.trigger is not None and result.trigger.nearest == 0.0
-    assert result.probability == {"1d": 1.0, "7d": 1.0}
+    assert result.probability == dict.fromkeys(HORIZONS, 1.0)
 
 
 def test_without_debt_there_is_nothing_to_liquidate() -> None:
     result = judged(account(supplied(WETH, 1)))[0]
     assert result.prices == () and result.trigger is None and result.shadow_health is None
-    assert result.probability == {"1d": 0.0, "7d": 0.0}
+    assert result.probability == dict.fromkeys(HORIZONS, 0.0)
 
 
 def test_bad_debt_without_collateral_has_no_price_and_is_certain() -> None:
     result = judged(account(borrowed(USDC, 100)))[0]
     assert result.prices == ()
-    assert result.probability == {"1d": 1.0, "7d": 1.0}
+    assert result.probability == dict.fromkeys(HORIZONS, 1.0)
 
 
 @settings(max_examples=60, deadline=None)
