@@ -18,7 +18,7 @@ class Signal:
     """A rule's figure at one place and moment. `figure` None: not known, which neither enters nor clears anything.
 
     `root`: what it is about, upstream of `place`. `may_enter` False: too small to matter, though what is open may clear.
-    `cap`: the gravest severity that the place deserves.
+    `cap`: the gravest severity that the place deserves. `upstream`: what is seen to have caused it.
     """
 
     rule: Rule
@@ -29,6 +29,7 @@ class Signal:
     inputs: tuple[Observed, ...]
     may_enter: bool = True
     cap: Severity = Severity.CRITICAL
+    upstream: tuple[Node, ...] = ()
 
 
 class Change(StrEnum):

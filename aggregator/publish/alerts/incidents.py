@@ -57,6 +57,8 @@ class Incident:
     """conditions, each with its latest figure"""
     reached: dict[Node, None] = field(default_factory=dict)
     """all places that ever belonged to it, in the order of their coming"""
+    causes: dict[Node, None] = field(default_factory=dict)
+    """what was seen to have caused it, upstream of the root"""
     told: Severity | None = None
     told_figures: dict[Key, float] = field(default_factory=dict)
     told_nodes: set[Node] = field(default_factory=set)
@@ -106,11 +108,12 @@ class Incidents:
         for place, incident in enumerate(self.open):
             if not self._same_story(incident, event):
                 continue
-            ways = [steps for node in (signal.root, signal.place) if (steps := self._steps(incident.root, node)) is not None]
-            if ways:
-                below.append((min(ways), place, incident))
+            if (steps := self._nearest((incident.root,), signal)) is not None:
+                below.append((steps, place, incident))
             elif (steps := self._steps(signal.root, incident.root)) is not None:
                 above.append((steps, place, incident))
+            elif (steps := self._nearest(incident.causes, signal)) is not None:
+                below.append((steps, place, incident))
         if below:
             return min(below)[2]
         if above:
@@ -131,6 +134,11 @@ class Incidents:
             return incident.rule.partition("-")[0] == event.signal.rule.name.partition("-")[0] and incident.root == event.signal.root
         return not (incident.told is Severity.INFO and event.severity is not Severity.INFO)
 
+    def _nearest(self, causes: Iterable[Node], signal: Signal) -> int | None:
+        """Steps from the nearest of some nodes to what a signal is about, or to where it was seen."""
+        ways = [self._steps(cause, node) for cause in causes for node in (signal.root, signal.place)]
+        return min((steps for steps in ways if steps is not None), default=None)
+
     def _steps(self, cause: Node, effect: Node) -> int | None:
         path = self._graph.path(cause, effect)
         return len(path) - 1 if path is not None else None
@@ -144,7 +152,8 @@ class Incidents:
             incident.told_figures.pop(event.key, None)
             return
         incident.open[event.key] = event
-        for node in (event.signal.root, event.signal.place):
+        incident.causes.update(dict.fromkeys(event.signal.upstream))
+        for node in (*event.signal.upstream, event.signal.root, event.signal.place):
             incident.reached.setdefault(node)
         severity, told = incident.severity, incident.told
         graver = told is None or (severity is not None and severity.rank > told.rank)
@@ -196,13 +205,14 @@ class Incidents:
         )
 
     def _way(self, incident: Incident) -> list[Node]:
-        """What leads to the root, the root, and what it reached."""
-        nodes = [node for node in incident.reached if node != incident.root]
+        """What led to the root, the root, and the ways from there to everything it reached."""
+        root = incident.root
         before: dict[Node, None] = {}
-        after: list[Node] = []
-        for node in nodes:
-            if self._graph.path(incident.root, node) is None and (way := self._graph.path(node, incident.root)) is not None:
-                before.update(dict.fromkeys(way[:-1]))
-            else:
-                after.append(node)
-        return [*before, *self._graph.paths(incident.root, after)]
+        after: dict[Node, None] = {root: None}
+        for node in incident.reached:
+            if (way := self._graph.path(root, node)) is None and (up := self._graph.path(node, root)) is not None:
+                before.update(dict.fromkeys(up[:-1]))
+                continue
+            ways = (way, *(self._graph.path(cause, node) for cause in incident.causes))
+            after.update(dict.fromkeys(next((one for one in ways if one is not None), (node,))))
+        return list(before | after)

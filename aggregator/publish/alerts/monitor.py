@@ -81,7 +81,7 @@ class Monitor:
     def _schedule(self, tracked: Tracked, now: Instant) -> None:
         """Look again when the next of its series is late, or gravely late."""
         moments = [
-            one.latest.t + int(after * usual) + 1
+            one.latest.t + int(after * usual)
             for one in self._series[tracked]
             if (usual := one.usual_gap) is not None
             for after in (LATE, DATA_QUALITY.levels[-1].figure)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -67,14 +66,6 @@ class CausalGraph:
                     before[following] = node
                     queue.append((following, steps + 1))
         return None
-
-    def paths(self, cause: Node, effects: Iterable[Node]) -> tuple[Node, ...]:
-        """All nodes on the ways from the cause to the effects, each once, the cause first."""
-        found: dict[Node, None] = {cause: None}
-        for effect in effects:
-            for node in self.path(cause, effect) or (effect,):
-                found.setdefault(node)
-        return tuple(found)
 
 
 def _back(before: dict[Node, Node | None], last: Node) -> tuple[Node, ...]:

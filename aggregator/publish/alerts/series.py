@@ -87,7 +87,7 @@ class Series(Generic[O]):
 
     def overdue(self, now: Instant) -> bool:
         deadline = self.deadline()
-        return deadline is not None and now > deadline
+        return deadline is not None and now >= deadline
 
     def usable(self, now: Instant) -> bool:
         """Not older than two usual distances: may stand for the present."""

@@ -97,6 +97,7 @@ def _shadow_gap(picture: Picture, token: str, best: float, shown: float, now: In
     gap, gap_shown = 1 - best, 1 - shown
     # a backing that is not shown is not known to be gone: it warns, and goes no further
     figure = max(gap, min(gap_shown, SHADOW_GAP.levels[-1].figure))
+    fallen = [part for part in parts if (worth := _worth(picture, part, now)) is not None and worth < 1 - SHADOW_GAP.clear]
     unpriced = tuple(part for part in parts if picture.fair_price(part, now) is None)
     evidence: dict[str, EvidenceValue] = {
         "gap": gap,
@@ -105,10 +106,11 @@ def _shadow_gap(picture: Picture, token: str, best: float, shown: float, now: In
         "price_usd": picture.fair_price(token, now),
         "backing": tuple(f"{part}: {one.shares[part]:g}" for part in parts),
         "not_priced": unpriced,
-        "fallen": tuple(part for part in parts if (worth := _worth(picture, part, now)) is not None and worth < 1 - SHADOW_GAP.clear),
+        "fallen": tuple(fallen),
     }
     node = token_node(token)
-    return Signal(SHADOW_GAP, node, node, figure, evidence, (one, *_prices(picture, [token, *parts], now)))
+    inputs = (one, *_prices(picture, [token, *parts], now))
+    return Signal(SHADOW_GAP, node, node, figure, evidence, inputs, upstream=tuple(token_node(part) for part in fallen))
 
 
 def _worth(picture: Picture, token: str, now: Instant) -> float | None:
