@@ -6,7 +6,7 @@ moves with one shape: a leg, or the principal of a concentrated position.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import Position, Side
 from aggregator.model.token import Token, TokenKind
 from aggregator.risk.classes import WRAPPER_HAIRCUTS, BasisClass, FactorClass, basis_class, factor_class
+from aggregator.risk.failures import Failure, of_protocol, of_token, oracle_of
 from aggregator.risk.shapes import Linear, Pair, Range, Shape, blend, delta_weights
 from aggregator.risk.valuation import ComponentValue, LegValue, PositionValue, Valuation
 
@@ -27,6 +28,8 @@ class Lot:
     bases: tuple[str, ...] = ()
     structure: float = 0.0
     """share taken off for the contracts, bridges and issuers on the way"""
+    depends: tuple[str, ...] = ()
+    """issuers, bridges and protocols on the way: when one of them fails, this does"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,10 @@ class Exposures:
     trees: Mapping[tuple[int | None, int, int], Tree] = field(default_factory=dict)
     """what each leg with a shape is made of, its own token by token"""
     lot_numbers: Mapping[Lot, int] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    """what the lots depend on"""
+    oracles: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """indebted margin accounts by the oracle that prices them"""
 
     def delta(self, group: int | None = None) -> dict[str, float]:
         """Signed first-order USD exposure by factor, of one group or of all."""
@@ -114,6 +121,7 @@ class _Builder:
         self.tokens = portfolio.tokens
         self.kinds = {asset: composition.kind for asset, composition in portfolio.compositions.items()}
         self.lots: set[Lot] = set()
+        self.failures: dict[str, Failure] = {}
         self.index: dict[Lot, int] = {}
 
     def collect(self, trees: Iterator[Tree]) -> None:
@@ -121,16 +129,27 @@ class _Builder:
             self.lots.update(tree.lots())
         self.index = {lot: number for number, lot in enumerate(sorted(self.lots))}
 
-    def tree(self, leg: LegValue, pair: bool) -> Tree:
+    def tree(self, leg: LegValue, position: Position) -> Tree:
         node = ComponentLike(leg.leg.asset, leg.leg.symbol, leg.components)
-        return self._tree(node, {}, frozenset(), pair)
+        # what is owed stays owed when the protocol that lent it fails
+        depends = self._depend(of_protocol(position.protocol)) if leg.leg.side.sign > 0 else frozenset()
+        return self._tree(node, {}, frozenset(), depends, position.constant_product)
 
-    def _tree(self, node: ComponentLike, bases: Mapping[BasisClass, str], kinds: frozenset[TokenKind], pair: bool) -> Tree:
+    def _depend(self, on: Iterable[tuple[str, Failure]]) -> frozenset[str]:
+        found = dict(on)
+        self.failures.update(found)
+        return frozenset(found)
+
+    def _tree(
+        self, node: ComponentLike, bases: Mapping[BasisClass, str], kinds: frozenset[TokenKind], depends: frozenset[str], pair: bool
+    ) -> Tree:
         token = self.tokens.get(node.asset)
         kind = token.kind if token is not None else TokenKind.UNKNOWN
         basis = basis_class(kind)
         if basis is not None and token is not None:
             bases = {**bases, basis: token.symbol}  # the innermost token of a class names the discount, so wstETH and stETH share one
+        if token is not None:
+            depends = depends | self._depend(of_token(token))
         parts = node.parts
         known = [part.value for part in parts if part.value is not None]
         worth = sum(known)
@@ -141,10 +160,11 @@ class _Builder:
             for wrapper in sorted(kinds):
                 structure *= 1.0 - WRAPPER_HAIRCUTS.get(wrapper, 0.0)
             names = tuple(sorted(f"{one}:{symbol}" for one, symbol in bases.items()))
-            return Tree(node.asset, Lot(factor, names, round(1.0 - structure, 12)))
+            return Tree(node.asset, Lot(factor, names, round(1.0 - structure, 12), tuple(sorted(depends))))
         below = kinds | {kind}
         children = [
-            self._tree(ComponentLike(part.component.asset, part.component.symbol, part.parts), bases, below, False) for part in parts
+            self._tree(ComponentLike(part.component.asset, part.component.symbol, part.parts), bases, below, depends, False)
+            for part in parts
         ]
         weights = [float(value / worth) for value in known]
         is_pair = (pair or self.kinds.get(node.asset) == "pair" or kind is TokenKind.PAIR) and len(parts) == 2
@@ -198,7 +218,7 @@ def expose(portfolio: Portfolio, valuation: Valuation) -> Exposures:
             for index, leg in enumerate(position.legs):
                 # a leg without a market value can still be collateral or debt at its protocol's oracle
                 if leg.value is not None or account is not None:
-                    trees[account, number, index] = builder.tree(leg, position.position.constant_product)
+                    trees[account, number, index] = builder.tree(leg, position.position)
                 if leg.value is not None:
                     values[account, number, index] = float(leg.value)
     builder.collect(iter(trees.values()))
@@ -229,7 +249,17 @@ def expose(portfolio: Portfolio, valuation: Valuation) -> Exposures:
         values,
         trees,
         builder.index,
+        builder.failures,
+        _oracles(portfolio, groups),
     )
+
+
+def _oracles(portfolio: Portfolio, groups: Sequence[Group]) -> dict[str, frozenset[int]]:
+    found: dict[str, set[int]] = {}
+    for number, account in enumerate(portfolio.margin_accounts):
+        if groups[number].indebted:
+            found.setdefault(oracle_of(account.protocol, account.chain), set()).add(number)
+    return {name: frozenset(members) for name, members in sorted(found.items())}
 
 
 def _accounts(valuation: Valuation) -> Iterator[tuple[int | None, tuple[PositionValue, ...]]]:

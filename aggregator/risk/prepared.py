@@ -11,6 +11,7 @@ from aggregator.risk.claims import Claims, claims
 from aggregator.risk.correlation import correlations
 from aggregator.risk.coverage import Coverage, coverage
 from aggregator.risk.exposure import Exposures, expose
+from aggregator.risk.filtered import Filtered, filtered
 from aggregator.risk.outlook import Outlook, outlook
 from aggregator.risk.policy import DEFAULT, Policy
 from aggregator.risk.scenarios import ScenarioSet, scenario_set
@@ -30,6 +31,8 @@ class Prepared:
     exposures: Exposures
     volatilities: Mapping[str, Volatility]
     correlation: Array
+    history: Filtered | None
+    """joint returns on record, None without enough of them"""
     outlook: Outlook
     """the forecast that liquidation probabilities stand on"""
     scenarios: ScenarioSet
@@ -48,6 +51,7 @@ def prepare(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeri
     series = by_factor(history)
     moving = volatilities(exposures.factors, exposures.classes, series)
     correlation = correlations(exposures.factors, exposures.classes, series)
+    on_record = filtered(exposures.factors, series)
     return Prepared(
         portfolio,
         policy,
@@ -56,8 +60,9 @@ def prepare(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeri
         exposures,
         moving,
         correlation,
+        on_record,
         outlook(exposures.factors, exposures.classes, series, _now(portfolio)),
-        scenario_set(exposures, moving, correlation, policy),
+        scenario_set(exposures, moving, correlation, policy, on_record),
         claims(portfolio, valuation.accounts, exposures),
     )
 

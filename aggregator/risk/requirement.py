@@ -1,37 +1,37 @@
 """The unified maintenance requirement at three netting levels: isolated ≥ transfer-aware ≥ pooled ≥ 0, as a theorem.
 
-In scenario s a group g (a margin account, or what is free on a chain) loses L_g(s): assets fall from their value now to the stressed
-value at the low bound of their price, debts rise to that at the high bound; collateral and debt are stressed in the same scenario.
-A margin account that breaches its own rule in s also loses its liquidation bonus, unless free collateral reaches it in time.
+In scenario s a group k (a margin account, or what is free in a place: a chain, a venue) loses L_k(s): assets fall from their value now
+to the stressed value at the low bound of their price, debts rise to that at the high bound; collateral and debt are stressed in the same
+scenario. A margin account that breaches its own rule in s also loses c_k(s), its liquidation bonus, unless free collateral saves a part
+of it; U is what rescue leaves of those costs, f_k(s) what nothing can rescue (an oracle that fails).
 
-    R(x)            = max( max_s x(s) , ES_99(x) over each correlation regime )          monotone and subadditive for x ≥ 0
-    isolated        = Σ_g R( L_g⁺ + cost_g )
-    transfer-aware  = R( Σ_g L_g⁺ − credit + cost with rescue from the same chain, and from others as far as the transfer lag lets it )
-    pooled          = R( (Σ_g L_g)⁺ + cost with rescue from everywhere )
+    R(x)            = max( max_s x(s) , ES_99(x) over each regime of draws )              monotone and subadditive for x ≥ 0
+    isolated        = Σ_k R( L_k⁺ + c_k + f_k )
+    of a place p    = R_p = R( (Σ_{k in p} L_k)⁺ + U_p + f_p )                           within a place collateral moves at once
+    transfer-aware  = Σ_p (1 − a_p)·R_p + R( (Σ_p a_p·L_p)⁺ + U(a) + Σ_p a_p·f_p )       a_p: the part that transfers join to the others
+    pooled          = R( (Σ_k L_k)⁺ + U + Σ f )
 
-`credit(s)`: what a margin account loses is offset by gains of free holdings on its own chain only: across chains both legs would have to
-be closed within the horizon. What free holdings lose calls for no transfer, so every gain that is left offsets it. 0 ≤ credit ≤ gains and
-credit ≤ losses, and what may rescue is nested, so the three integrands are ordered in every s.
+The part a_p of every place stands in one pool, the rest stands alone. U(a) has needs, costs and resources of each place times a_p. More
+transferability never raises the figure: R((x + δ·L_p)⁺) ≤ R(x⁺) + δ·R_p. All a = 1 is pooled, all a = 0 Σ R_p; without a keeper nothing
+nets, and the figure is the isolated one.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from aggregator.model.identifiers import ChainId
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import MarginAccount, Side
 from aggregator.risk.exposure import Exposures, Holding
 from aggregator.risk.policy import Policy
 from aggregator.risk.scenarios import UNCHANGED, ScenarioSet
-from aggregator.risk.shapes import Array, Linear, Shape, multiplier
-from aggregator.risk.transfer import arrival
-
-IntArray: TypeAlias = NDArray[np.int64]
+from aggregator.risk.shapes import Array, IntArray, Linear, Shape, multiplier
+from aggregator.risk.transfer import pooled_shares
 
 BLOCK = 1024
 """scenarios at a time: few enough to stay in a processor's cache"""
@@ -52,6 +52,16 @@ class ScenarioLoss:
     pooled_loss: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Weighing:
+    """Which scenarios set a measure: weights (scenarios,) of the whole table, 1 in total, and their common name."""
+
+    scenario: str
+    measure: float
+    """USD: Σ weight · integrand"""
+    weights: Array
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """USD floats ≥ 0."""
@@ -60,16 +70,22 @@ class Requirement:
     transfer_aware: float
     pooled: float
     worst: ScenarioLoss
-    """the scenario, or the expected shortfall, that sets the transfer-aware figure"""
+    """the scenario, or the expected shortfall, that costs most at the transfer-aware level; where everything stands in one place its
+    loss is the requirement, else parts of the requirement can be set by other scenarios"""
     scenarios: tuple[ScenarioLoss, ...]
     """every named scenario, worst first"""
     expected_shortfall_975: float
     expected_shortfall_99: float
-    """transfer-aware, the larger of both correlation regimes"""
+    """transfer-aware, the largest of all regimes"""
 
     @property
     def netting_benefit(self) -> float:
         return self.isolated - self.transfer_aware
+
+    @property
+    def illusion(self) -> float:
+        """What pooling promises beyond what transfers can deliver."""
+        return self.transfer_aware - self.pooled
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,46 +155,164 @@ def expected_shortfalls(losses: Array, level: float) -> Array:
 
 def requirement(portfolio: Portfolio, exposures: Exposures, scenarios: ScenarioSet, policy: Policy) -> Requirement:
     """Requirement of everything that has a value. A portfolio without holdings requires nothing."""
-    groups, named = len(exposures.groups), len(scenarios.named.names)
-    # rows: every group by itself, then the transfer-aware and the pooled level; columns: named scenarios, then each regime's draws
-    table = _integrands(portfolio, exposures, np.concatenate([scenarios.named.lots, *(moves.lots for moves in scenarios.draws)]), policy)
-    ends = np.cumsum([named, *(len(moves.lots) for moves in scenarios.draws)])
-    draws = [table[:, start:end] for start, end in itertools.pairwise(ends.tolist())]
-    shortfalls = [expected_shortfalls(one, policy.shortfall_level) for one in draws]
-    measures = np.max([table[:, :named].max(axis=1, initial=0.0), *shortfalls], axis=0)
-    aware, pooled = table[groups], table[groups + 1]
-    losses = sorted(
-        (ScenarioLoss(*one) for one in zip(scenarios.named.names, aware[:named].tolist(), pooled[:named].tolist(), strict=True)),
-        key=lambda one: (-one.loss, -one.pooled_loss, one.name != UNCHANGED, one.name),
-    )
-    transfer_aware, pooled_figure = float(measures[groups]), float(measures[groups + 1])
-    same = policy.shortfall_level == HIGHER_LEVEL
-    higher = [one[groups] for one in shortfalls] if same else [expected_shortfall(one[groups], HIGHER_LEVEL) for one in draws]
-    worst = losses[0]
-    if transfer_aware > worst.loss:
-        number = max(range(len(draws)), key=lambda n: shortfalls[n][groups])
-        name = f"expected-shortfall-{100 * policy.shortfall_level:g}-{scenarios.draws[number].names[0]}"
-        worst = ScenarioLoss(name, float(shortfalls[number][groups]), float(shortfalls[number][groups + 1]))
-    # the order holds exactly in real numbers; the clamps only remove the last bits of floating point
-    transfer_aware = max(transfer_aware, pooled_figure)
-    return Requirement(
-        max(float(measures[:groups].sum()), transfer_aware),
-        transfer_aware,
-        pooled_figure,
-        worst,
-        tuple(losses),
-        max((expected_shortfall(one[groups], LOWER_LEVEL) for one in draws), default=0.0),
-        float(max(higher, default=0.0)),
-    )
+    return levels(portfolio, exposures, scenarios, policy).requirement(policy)
 
 
-def _integrands(portfolio: Portfolio, exposures: Exposures, values: Array, policy: Policy) -> Array:
-    """Losses by scenario, shape (groups + 2, scenarios): each group by itself, transfer-aware, pooled."""
-    sums, count = _Columns.of(portfolio, exposures, policy), len(values)
-    table = np.empty((len(exposures.groups) + 2, count))
-    for start in range(0, count, BLOCK):
-        sums.fill(_Lots(values[start : start + BLOCK], {}), table[:, start : start + BLOCK])
-    return table
+def levels(portfolio: Portfolio, exposures: Exposures, scenarios: ScenarioSet, policy: Policy) -> Levels:
+    """Integrands of all levels in every scenario."""
+    columns = _Columns.of(portfolio, exposures, policy)
+    values = np.concatenate([scenarios.named.lots, *(moves.lots for moves in scenarios.draws)])
+    table = columns.tables(values, scenarios.named.hit)
+    ends = np.cumsum([len(scenarios.named.names), *(len(moves.lots) for moves in scenarios.draws)]).tolist()
+    measure = _Measure(scenarios.named.names, tuple(moves.names[0] for moves in scenarios.draws), tuple(ends), policy.shortfall_level)
+    measures = measure.of(np.concatenate([table.groups, table.places, table.pooled[None, :]]))
+    count = len(exposures.groups)
+    shares = pooled_shares(
+        columns.places,
+        columns.on_chain @ columns.indebted > 0,
+        columns.free_now(len(exposures.lots)),
+        measures[count:-1],
+        policy,
+    )
+    return Levels(exposures, columns.places, table, measure, measures, shares, _pool(columns, table, shares))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """USD by scenario: groups (n, s) and places (p, s) by themselves, everything pooled (s,), and what the pool is made of."""
+
+    groups: Array
+    places: Array
+    pooled: Array
+    net: Array
+    """signed losses of places (p, s)"""
+    breach: IntArray
+    """scenarios in which an account breaches (b,)"""
+    needs: Array
+    costs: Array
+    """of the owing groups (m, b)"""
+    resources: Array
+    """free in places (p, b)"""
+    forced: Array
+    """liquidation that nothing rescues, by owing group (m, s)"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """R over a table whose first columns are named scenarios and whose next ones are the draws of each regime."""
+
+    names: tuple[str, ...]
+    regimes: tuple[str, ...]
+    ends: tuple[int, ...]
+    level: float
+
+    def of(self, table: Array) -> Array:
+        """R of every row."""
+        return np.asarray(np.max([table[:, : self.ends[0]].max(axis=1, initial=0.0), *self.shortfalls(table, self.level)], axis=0))
+
+    def shortfalls(self, table: Array, level: float) -> list[Array]:
+        """Of every row, by regime."""
+        return [expected_shortfalls(table[..., start:end], level) for start, end in itertools.pairwise(self.ends)]
+
+    def shortfall_name(self, regime: int) -> str:
+        return f"expected-shortfall-{100 * self.level:g}-{self.regimes[regime]}"
+
+    def weigh(self, row: Array) -> Weighing:
+        """The scenarios that set R of one row (scenarios,); of equally bad ones `unchanged` gives way, then the first name counts."""
+        weights = np.zeros(len(row))
+        named = row[: self.ends[0]]
+        worst = max(range(len(named)), key=lambda n: (named[n], self.names[n] != UNCHANGED, _backwards(self.names[n])), default=None)
+        best = 0.0 if worst is None else float(named[worst])
+        shortfalls = [float(one) for one in self.shortfalls(row, self.level)]
+        regime = max(range(len(shortfalls)), key=lambda n: shortfalls[n], default=None)
+        if regime is not None and shortfalls[regime] > best:
+            start, end = self.ends[regime], self.ends[regime + 1]
+            weights[start:end] = tail_weights(row[start:end], self.level)
+            return Weighing(self.shortfall_name(regime), shortfalls[regime], weights)
+        if worst is not None:
+            weights[worst] = 1.0
+        return Weighing(self.names[worst] if worst is not None else UNCHANGED, best, weights)
+
+
+def tail_weights(losses: Array, level: float) -> Array:
+    """Weights under which the mean of the losses is their expected shortfall: one in total, on the worst (1−level) of them."""
+    tail = (1.0 - level) * len(losses)
+    order = np.argsort(-losses, kind="stable")
+    weights = np.zeros(len(losses))
+    weights[order] = np.clip(tail - np.arange(len(losses)), 0.0, 1.0) / tail
+    return weights
+
+
+def _backwards(name: str) -> tuple[int, ...]:
+    """A key under which the alphabetically first name is the largest."""
+    return tuple(-ord(letter) for letter in name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Levels:
+    """Integrands, measures and shares, from which the requirement and its explanation follow."""
+
+    exposures: Exposures
+    places: tuple[ChainId, ...]
+    table: Tables
+    measure: _Measure
+    measures: Array
+    """R of groups, places and of everything pooled"""
+    shares: Array
+    """a of each place"""
+    pool: Array
+    """integrand of the joint part (s,)"""
+
+    def requirement(self, policy: Policy) -> Requirement:
+        """All figures."""
+        count, places = len(self.exposures.groups), len(self.places)
+        own, by_place, pooled = self.measures[:count], self.measures[count : count + places], float(self.measures[-1])
+        pool = self.measure.of(self.pool[None, :])[0]
+        local = (1.0 - self.shares) * by_place
+        aware_row = (1.0 - self.shares) @ self.table.places + self.pool
+        isolated = float(own.sum())
+        aware = float(local.sum() + pool) if policy.keeper else isolated
+        if not policy.keeper:
+            aware_row = self.table.groups.sum(axis=0)
+        named = len(self.measure.names)
+        losses = sorted(
+            (
+                ScenarioLoss(*one)
+                for one in zip(self.measure.names, aware_row[:named].tolist(), self.table.pooled[:named].tolist(), strict=True)
+            ),
+            key=lambda one: (-one.loss, -one.pooled_loss, one.name != UNCHANGED, one.name),
+        )
+        shortfalls = self.measure.shortfalls(aware_row, self.measure.level)
+        worst = losses[0]
+        regime = max(range(len(shortfalls)), key=lambda n: float(shortfalls[n]), default=None)
+        if regime is not None and float(shortfalls[regime]) > worst.loss:
+            pooled_tail = float(self.measure.shortfalls(self.table.pooled, self.measure.level)[regime])
+            worst = ScenarioLoss(
+                self.measure.shortfall_name(regime), float(shortfalls[regime]), min(pooled_tail, float(shortfalls[regime]))
+            )
+        # the order holds exactly in real numbers; the clamps only remove the last bits of floating point
+        aware = max(aware, pooled)
+        return Requirement(
+            max(isolated, aware),
+            aware,
+            pooled,
+            worst,
+            tuple(losses),
+            max((float(one) for one in self.measure.shortfalls(aware_row, LOWER_LEVEL)), default=0.0),
+            max((float(one) for one in self.measure.shortfalls(aware_row, HIGHER_LEVEL)), default=0.0),
+        )
+
+
+def _pool(columns: _Columns, table: Tables, shares: Array) -> Array:
+    """Integrand of what transfers join (s,)."""
+    pool = np.maximum(shares @ table.net, 0.0)
+    owing = shares @ columns.on_chain[:, columns.owing]
+    if len(table.breach):
+        scaled = owing[:, None]
+        pool[table.breach] += _unsaved(scaled * table.needs, scaled * table.costs, shares @ table.resources)
+    if len(table.forced):
+        pool += owing @ table.forced
+    return np.asarray(pool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,14 +329,14 @@ class _Columns:
     owing: IntArray
     indebted: Array
     """(n,) 1 where it owes something"""
+    places: tuple[ChainId, ...]
     on_chain: Array
-    """(chains, n) 1 where it stands there"""
-    arrival: Array
+    """(places, n) 1 where it stands there"""
 
     @staticmethod
     def of(portfolio: Portfolio, exposures: Exposures, policy: Policy) -> _Columns:
         groups, width = exposures.groups, len(exposures.lots)
-        chains = sorted({group.chain for group in groups})
+        chains = tuple(sorted({group.chain for group in groups}))
         owing = [number for number, group in enumerate(groups) if group.indebted and group.account is not None]
         columns = _Columns(
             np.zeros(len(groups)),
@@ -212,8 +346,8 @@ class _Columns:
             _Sums.of(3 * len(owing), width),
             np.array(owing, dtype=np.int64),
             np.array([float(group.indebted) for group in groups]),
+            chains,
             np.array([[float(group.chain == chain) for group in groups] for chain in chains]).reshape(len(chains), len(groups)),
-            arrival(chains, policy),
         )
         for holding in exposures.holdings:
             columns._add_holding(holding, groups[holding.group].indebted)
@@ -254,44 +388,65 @@ class _Columns:
                     self.parts.add(3 * row + 1, value, follows)
                     self.parts.add(3 * row + 2, float(leg.terms.liquidation_bonus) * value, follows)
 
-    def fill(self, lots: _Lots, table: Array) -> None:
-        """Write the losses in these scenarios."""
-        losses = self.moving.at(lots)
-        losses += self.base[:, None]
-        plain = np.maximum(losses, 0.0, out=table[:-2])
-        gains = plain - losses
-        # sums by chain as products: what accounts lose and what free holdings gain on each
-        lost, gained = (self.on_chain * self.indebted) @ plain, (self.on_chain * (1.0 - self.indebted)) @ gains
-        credit = np.minimum(lost, gained).sum(axis=0)
-        credit += np.minimum((1.0 - self.indebted) @ plain, gains.sum(axis=0) - credit)
-        np.subtract(plain.sum(axis=0), credit, out=table[-2])
-        np.maximum(losses.sum(axis=0), 0.0, out=table[-1])
-        breach, needs, costs = self._liquidations(lots)
-        if not len(breach):
-            return
-        resources = self.on_chain @ self.free.at(lots.some(breach))
-        # what can arrive on a chain: all that is free there, and a part of what is free elsewhere
-        arriving = self.arrival @ resources
-        everywhere, unsaved = _unsaved(needs, costs, resources.sum(axis=0)), np.zeros(len(breach))
-        for here, members in zip(arriving, self.on_chain[:, self.owing] > 0, strict=True):
-            unsaved += _unsaved(needs[members], costs[members], here)
-        table[np.ix_(self.owing, breach)] += costs
-        # several chains may not count on the same free collateral: never better than having all of it at hand
-        table[-2, breach] += np.maximum(unsaved, everywhere)
-        table[-1, breach] += everywhere
+    def free_now(self, lots: int) -> Array:
+        """USD that is free in each place today."""
+        return np.asarray((self.on_chain @ self.free.at(_Lots(np.ones((1, lots)), {})))[:, 0])
 
-    def _liquidations(self, lots: _Lots) -> tuple[IntArray, Array, Array]:
-        """Scenarios in which an account breaches (s,); USD that cures each there, and what liquidation takes, (m, s).
+    def tables(self, values: Array, hit: Mapping[int, frozenset[int]]) -> Tables:
+        """Losses in all scenarios; `hit` names accounts that are liquidated in a scenario whatever their health."""
+        count, owing = len(values), len(self.owing)
+        groups, net = np.empty((len(self.base), count)), np.empty((len(self.places), count))
+        breaches: list[tuple[IntArray, Array, Array, Array]] = []
+        forced = np.zeros((owing if hit else 0, count))
+        for start in range(0, count, BLOCK):
+            lots, block = _Lots(values[start : start + BLOCK], {}), slice(start, start + BLOCK)
+            losses = self.moving.at(lots)
+            losses += self.base[:, None]
+            np.matmul(self.on_chain, losses, out=net[:, block])
+            np.maximum(losses, 0.0, out=groups[:, block])
+            breach, needs, costs = self._liquidations(
+                lots, {at - start: rows for at, rows in hit.items() if 0 <= at - start < BLOCK}, forced, start
+            )
+            breaches.append((breach + start, needs, costs, self.on_chain @ self.free.at(lots.some(breach))))
+        breach = np.concatenate([one[0] for one in breaches]) if breaches else np.zeros(0, dtype=np.int64)
+        needs, costs, resources = (
+            (np.concatenate([one[part] for one in breaches], axis=1) for part in (1, 2, 3))
+            if breaches
+            else (np.zeros((rows, 0)) for rows in (owing, owing, len(self.places)))
+        )
+        places, pooled = np.maximum(net, 0.0), np.maximum(net.sum(axis=0), 0.0)
+        if len(breach):
+            groups[np.ix_(self.owing, breach)] += costs
+            pooled[breach] += _unsaved(needs, costs, resources.sum(axis=0))
+            for row, members in enumerate(self.on_chain[:, self.owing] > 0):
+                places[row, breach] += _unsaved(needs[members], costs[members], resources[row])
+        if len(forced):
+            groups[self.owing] += forced
+            places += self.on_chain[:, self.owing] @ forced
+            pooled += forced.sum(axis=0)
+        return Tables(groups, places, pooled, net, breach, needs, costs, resources, forced)
+
+    def _liquidations(self, lots: _Lots, hit: Mapping[int, frozenset[int]], forced: Array, start: int) -> tuple[IntArray, Array, Array]:
+        """Scenarios in which an account breaches (b,); USD that cures each there, and what liquidation takes, (m, b).
 
         At market prices. The whole debt counts as closable, because a gap through health .95 opens it in the protocols that limit it
-        before.
+        before. What an account that is hit loses is written to `forced` instead.
         """
         needs = np.maximum(self.lacking.at(lots), 0.0)
+        for at, accounts in hit.items():
+            rows = np.flatnonzero(np.isin(self.owing, list(accounts)))
+            needs[rows, at] = 0.0
+            forced[rows, start + at] = self._cost(lots.some(np.array([at])))[rows, 0]
         breach = np.flatnonzero(needs.any(axis=0))
-        needs, there = needs[:, breach], self.parts.at(lots.some(breach))
+        needs = needs[:, breach]
+        return breach, needs, np.where(needs > 0, self._cost(lots.some(breach)), 0.0)
+
+    def _cost(self, lots: _Lots) -> Array:
+        """What liquidating each owing group would take from its owner (m, scenarios)."""
+        there = self.parts.at(lots)
         debt, collateral, bonus = (there[part::3] for part in range(3))
         share = np.divide(bonus, collateral, out=np.zeros_like(bonus), where=collateral > 0)
-        return breach, needs, np.where(needs > 0, share * np.minimum(debt, collateral / (1.0 + share)), 0.0)
+        return np.asarray(share * np.minimum(debt, np.maximum(collateral, 0.0) / (1.0 + share)))
 
 
 def _unsaved(needs: Array, costs: Array, resources: Array) -> Array:

@@ -1,7 +1,8 @@
 """The joint scenario set: one array of named moves, and correlated draws for the expected shortfall.
 
 Named scenarios: everything down, up, down with every discount at once; each factor alone; the largest factors against one another
-and against the rest; days on record; breaks of each peg and discount. Sizes come from the volatilities (down 1−e^(−qσ√k), up e^(qσ√k)−1
+and against the rest; days on record; breaks of each peg and discount; failures of
+every issuer, bridge, protocol and oracle. Sizes come from the volatilities (down 1−e^(−qσ√k), up e^(qσ√k)−1
 with q = 3.02 over k days) and from the jump table of the classes.
 
 Opposite moves are scaled so that exactly the netting credit is left that survived on record: long x against short y of equal size keeps
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +23,8 @@ from aggregator.risk.classes import BASES, FACTORS, BasisClass, FactorClass
 from aggregator.risk.correlation import decoupled, root
 from aggregator.risk.crises import CRISES
 from aggregator.risk.exposure import Exposures, basis_of
+from aggregator.risk.failures import OTHERS, DependencyKind, counted
+from aggregator.risk.filtered import Filtered
 from aggregator.risk.policy import Policy
 from aggregator.risk.shapes import Array
 from aggregator.risk.volatility import Volatility
@@ -37,6 +40,8 @@ class Moves:
 
     names: tuple[str, ...]
     lots: Array
+    hit: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    """by scenario the margin accounts that are liquidated in it whatever their health"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,10 @@ class _Table:
         self.rows.append((moves, discounts))
 
 
-def scenario_set(exposures: Exposures, volatilities: Mapping[str, Volatility], correlation: Array, policy: Policy) -> ScenarioSet:
-    """All scenarios for these exposures. Deterministic: same exposures and histories, same numbers."""
+def scenario_set(
+    exposures: Exposures, volatilities: Mapping[str, Volatility], correlation: Array, policy: Policy, history: Filtered | None = None
+) -> ScenarioSet:
+    """All scenarios for these exposures; `history` as `filtered` gives it. Deterministic: same inputs, same numbers."""
     table = _Table(exposures)
     downs = {factor: -down(volatilities[factor], policy, policy.horizon_days) for factor in exposures.factors}
     ups = {factor: up(volatilities[factor], policy, policy.horizon_days) for factor in exposures.factors}
@@ -115,12 +122,28 @@ def scenario_set(exposures: Exposures, volatilities: Mapping[str, Volatility], c
         members = {basis: worst[basis] for basis in exposures.bases if basis_of(basis) is kind}
         if len(members) > 1:
             table.add(f"{kind.value}-discounts", {}, members)
-    named = Moves(
-        tuple(table.names),
-        lot_multipliers(exposures, np.array([row[0] for row in table.rows]), np.array([row[1] for row in table.rows])),
-    )
+    lots = lot_multipliers(exposures, np.array([row[0] for row in table.rows]), np.array([row[1] for row in table.rows]))
+    named = _with_failures(Moves(tuple(table.names), lots), exposures, policy)
     regimes = (("stressed", correlation), ("decoupled", decoupled(correlation)))
-    return ScenarioSet(named, tuple(_draws(name, exposures, volatilities, matrix, policy) for name, matrix in regimes))
+    draws = [_draws(name, exposures, volatilities, matrix, policy) for name, matrix in regimes]
+    if history is not None:
+        draws.append(_historical(exposures, volatilities, history, policy))
+    return ScenarioSet(named, tuple(draws))
+
+
+def _with_failures(named: Moves, exposures: Exposures, policy: Policy) -> Moves:
+    """The named scenarios and one for each dependency that is likely enough to count, named `bridge:eip155:10-fails`."""
+    names, rows, hit = list(named.names), [], {}
+    for name, failure in counted(exposures.failures, policy.failure_floor).items():
+        rows.append([failure.recovery if name in lot.depends else 1.0 for lot in exposures.lots])
+        names.append(f"{name}-fails")
+    if OTHERS[DependencyKind.ORACLE].per_year >= policy.failure_floor:
+        for name, accounts in exposures.oracles.items():
+            hit[len(names)] = accounts
+            rows.append([1.0] * len(exposures.lots))
+            names.append(f"{name}-fails")
+    failing = np.array(rows).reshape(len(rows), len(exposures.lots))
+    return Moves(tuple(names), np.concatenate([named.lots, failing]), hit)
 
 
 def lot_multipliers(exposures: Exposures, factors: Array, bases: Array) -> Array:
@@ -167,6 +190,22 @@ def _draws(name: str, exposures: Exposures, volatilities: Mapping[str, Volatilit
     moves = np.exp(np.clip(scale * sigma * shocks, -12.0, 12.0))
     discounts = np.exp(np.clip(scale * basis_sigma * basis_shocks, -12.0, 12.0))
     return Moves((name,), lot_multipliers(exposures, moves, discounts))
+
+
+def _historical(exposures: Exposures, volatilities: Mapping[str, Volatility], history: Filtered, policy: Policy) -> Moves:
+    """Days on record at today's volatility; what has no history of its own moves by itself."""
+    count = len(history.shocks)
+    rows = np.arange(count) % (2 * (policy.draws // 2))
+    tail = tail_scale(policy)[rows, None]
+    shocks = standard_shocks(exposures.factors, policy)[rows] * tail
+    shocks[:, [exposures.factors.index(name) for name in history.factors]] = history.shocks
+    discounts = standard_shocks(exposures.bases, policy)[rows] * tail
+    sigma = np.array([volatilities[factor].daily for factor in exposures.factors])
+    basis_sigma = np.array([BASES[basis_of(basis)].daily_volatility for basis in exposures.bases])
+    moved, discounted = (
+        np.exp(np.clip(one * np.sqrt(policy.horizon_days), -12.0, 12.0)) for one in (sigma * shocks, basis_sigma * discounts)
+    )
+    return Moves(("filtered-history",), lot_multipliers(exposures, moved, discounted))
 
 
 def standard_shocks(names: Sequence[str], policy: Policy) -> Array:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from aggregator.model.position import ConcentratedRange
 
 Array: TypeAlias = NDArray[np.float64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+IntArray: TypeAlias = NDArray[np.int64]
 
 Q96 = 2.0**96
 

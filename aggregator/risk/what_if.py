@@ -133,7 +133,7 @@ class WhatIf:
         moving, scenarios = prepared.volatilities, prepared.scenarios
         if moves.volatilities:
             moving = {name: _louder(one, moves.volatilities.get(name, ONE)) for name, one in moving.items()}
-            scenarios = scenario_set(prepared.exposures, moving, prepared.correlation, policy)
+            scenarios = scenario_set(prepared.exposures, moving, prepared.correlation, policy, prepared.history)
         valuation, known = prepared.valuation, prepared.coverage.debt_known
         sums = [self._sums(number, positions, shocked) for number, positions in enumerate(valuation.accounts)]
         with localcontext(EXACT):

@@ -50,12 +50,12 @@ def test_a_wrapped_staked_token_is_its_base_behind_one_discount() -> None:
 def test_a_wrapped_token_that_cannot_be_looked_through_still_has_its_discount() -> None:
     bare = on(ARBITRUM, WSTETH)
     seen = exposed((), wallet(leg(bare, 1, components=()), chain=ARBITRUM))
-    assert seen.lots == (Lot("ETH", ("lst:wstETH",), 0.005),)
+    assert seen.lots == (Lot("ETH", ("lst:wstETH",), 0.005, ("bridge:eip155:42161", "issuer:wstETH")),)
 
 
 def test_a_vault_is_its_asset_with_a_premium_for_the_contract() -> None:
     seen = exposed((), wallet(leg(VAULT, 100)))
-    assert seen.lots == (Lot("USDC", (), 0.01),)
+    assert seen.lots == (Lot("USDC", (), 0.01, ("issuer:USDC", "issuer:vUSDC")),)
     assert seen.classes == {"USDC": FactorClass.STABLE}
 
 
