@@ -127,6 +127,7 @@ def coin_contract(
 COIN_MARKET = Market(
     as_of=0.0,
     spot={"BTC": Quote(65_000.0), "ETH": Quote(2_600.0)},
+    assets={"stETH": Quote(2_590.0), "USDC": Quote(1.0)},
     perpetuals={"BTC": Quote(65_100.0), "ETH": Quote(2_601.0)},
     forwards={("BTC", COIN_EXPIRY): Forward(66_000.0), ("ETH", COIN_EXPIRY): Forward(2_620.0), ("BTC", NEAR_EXPIRY): Forward(65_200.0)},
     volatilities={
@@ -151,6 +152,10 @@ COIN_CASES: dict[str, Scene] = {
     "coin against dollar": (book(coin_contract(PERPETUAL, 65_000), perpetual(-1, unrealised=0, underlying="BTC")), COIN_MARKET),
     "two coins": (book(coin_contract(PUT, -5, "ETH", 2_500), coin_contract(PERPETUAL, -9_000)), COIN_MARKET),
     "large coin delta": (book(coin_contract(PERPETUAL, 60_000_000)), COIN_MARKET),
+    "assets beside a perpetual": (
+        book(coin_contract(PERPETUAL, 20_000), spot("BTC", 0.2), spot("stETH", 3, "ETH"), spot("USDC", 500)),
+        COIN_MARKET,
+    ),
     "enormous coin delta": (book(coin_contract(PERPETUAL, 300_000_000)), COIN_MARKET),
 }
 

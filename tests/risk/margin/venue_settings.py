@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
-
-import numpy as np
 
 from aggregator.model.instrument import Holding, Instrument, InstrumentKind
 from aggregator.risk.classes import FactorClass
 from aggregator.risk.margin import drift, dydx, hyperliquid, mango, span, strategy_based, synthetix, tims, unified, vega
-from aggregator.risk.margin.interface import Kind, MarginModel, MissingInput
+from aggregator.risk.margin.interface import MarginModel
 from aggregator.risk.margin.span_calculator import CommoditySpread, SpreadLeg
 from aggregator.risk.margin.synthetix import WAD, KeeperTerms, MarketTerms
 from aggregator.risk.margin.unified_scenarios import UnifiedParameters
@@ -252,76 +249,3 @@ SETTINGS: dict[str, tuple[MarginModel[Any], Any, dict[str, Scene]]] = {
         JOINT,
     ),
 }
-
-SHIPPED = {f"{name}, as shipped": (model, model.default_parameters(), scenes) for name, (model, _, scenes) in SETTINGS.items()}
-
-PAIRINGS = frozenset({"naked", "long", "stock", "covered", "hedged", "spread", "straddle", "box"})
-"""of equally good pairings any may be found: their sum is pinned, their parts are not"""
-
-
-Figures = tuple[float, ...]
-
-
-def figures(name: str, parameters: Any = None) -> dict[str, Figures]:
-    """Initial and maintenance amount, Σ number·figure over the components of both, and over the scenario table.
-
-    Of every scene that the parameters suffice for.
-    """
-    model, usual, scenes = (SETTINGS | SHIPPED)[name]
-    given = usual if parameters is None else parameters
-    found = {label: _figures(model, one, given) for label, one in scenes.items()}
-    return {label: one for label, one in found.items() if one is not None}
-
-
-def feels(name: str, parameters: Any, usual: Mapping[str, Figures]) -> bool:
-    """Whether a figure is another one than usual; stops at the first."""
-    model, _, scenes = SETTINGS[name]
-    return any(_differ(_figures(model, one, parameters), usual.get(label)) for label, one in scenes.items())
-
-
-def _differ(one: Figures | None, other: Figures | None) -> bool:
-    return one is not other and (one is None or other is None or not np.allclose(one, other, rtol=1e-8, atol=1e-6))
-
-
-def _figures(model: MarginModel[Any], asked: Scene, parameters: Any) -> Figures | None:
-    try:
-        both = [model.requirement(*asked, parameters, kind) for kind in (Kind.INITIAL, Kind.MAINTENANCE)]
-    except MissingInput:
-        return None
-    kept = [[one.components[key] for key in sorted(one.components) if key not in PAIRINGS] for one in both]
-    sums = [float(np.array(one) @ np.arange(1, len(one) + 1)) for one in kept]
-    pnl = both[0].scenarios.pnl
-    return both[0].amount, both[1].amount, *sums, float(pnl @ np.arange(1, len(pnl) + 1))
-
-
-def mutations(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Everything like this with one number nudged up or down, one member of a tuple or one key of a mapping left out."""
-    if isinstance(value, bool | str) or value is None:
-        return
-    if isinstance(value, int):
-        # large enough a step to be felt through integer rounding
-        yield path, value + max(abs(value) // 14, 1)
-        yield path, value - max(abs(value) // 14, 1)
-    elif isinstance(value, float):
-        yield path, value * 1.07 + (0.011 if value == 0 else 0.0)
-        yield path, value * 0.93 - (0.011 if value == 0 else 0.0)
-    elif isinstance(value, Decimal):
-        yield path, value * Decimal("1.07") if value else Decimal("0.0007")
-        if value:
-            yield path, value * Decimal("0.93")
-    elif isinstance(value, tuple):
-        for number, one in enumerate(value):
-            if not any(isinstance(member, str) for member in value):
-                yield f"{path}[{number}] dropped", value[:number] + value[number + 1 :]
-            yield from ((at, (*value[:number], changed, *value[number + 1 :])) for at, changed in mutations(one, f"{path}[{number}]"))
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            yield f"{path}.{key} dropped", {name: other for name, other in value.items() if name != key}
-            yield from ((at, {**value, key: changed}) for at, changed in mutations(one, f"{path}.{key}"))
-    elif is_dataclass(value) and not isinstance(value, type):
-        for one in fields(value):
-            for at, changed in mutations(getattr(value, one.name), f"{path}.{one.name}" if path else one.name):
-                try:
-                    yield at, replace(value, **{one.name: changed})
-                except ValueError:
-                    continue  # a set that makes no sense is refused, which is felt enough in the other direction
