@@ -57,6 +57,8 @@ def run_replay(arguments: argparse.Namespace) -> int:
         from aggregator.cli.plots import require_matplotlib
 
         require_matplotlib()
+        if arguments.plot.suffix not in (".png", ".svg"):
+            raise InputError(f"--plot {arguments.plot}: expected a name that ends in .png or .svg")
     history = read_history(arguments.history)
     monitor = Monitor()
     alerts: list[Alert] = []

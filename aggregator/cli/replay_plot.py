@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from aggregator.cli.plot_style import GREY, INK, ORANGE, RED, plain, short, titled, written
 from aggregator.contagion.indicators import utilisation
-from aggregator.model.errors import InputError
 from aggregator.publish.alerts.instant import SECOND, Instant, parse_instant
 from aggregator.publish.alerts.observations import MarketObserved, Observed, PriceObserved
 from aggregator.publish.alerts.picture import is_oracle
@@ -23,18 +22,15 @@ if TYPE_CHECKING:
 MARKETS = 8
 """strips that are shown: the largest markets"""
 TOKENS = 5
-FORMATS = (".png", ".svg")
 COLOURS = {"critical": RED, "warning": ORANGE, "info": GREY}
 LINES = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#8C8C8C")
 
 
 def replay_plot(history: Sequence[Observed], alerts: Sequence[Alert], report: QualityReport, path: Path) -> Path:
-    """Write the strip; the path. InputError for a format that is none, or where it cannot be written."""
+    """Write the strip(a .png or .svg); the path. InputError where it cannot be written."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
 
-    if path.suffix not in FORMATS:
-        raise InputError(f"--plot {path}: expected a name that ends in {' or '.join(FORMATS)}")
     markets = _largest(history)
     figure = Figure(figsize=(11, 5.2 + 0.45 * max(0, len(markets) - 1)), layout="constrained")
     strips, supply, price = figure.subplots(3, 1, sharex=True, height_ratios=(max(1.0, 0.5 * len(markets)), 2, 2))
