@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aggregator.model.book import Floats, Mask
 from aggregator.model.errors import InputError
+
+_Kind = TypeVar("_Kind", bound=np.generic)
 
 
 class Impact(Protocol):
@@ -169,6 +171,32 @@ class MeasuredImpact:
             slope = (factors[piece] - factors[piece + 1]) / (curve[piece + 1] - curve[piece])
             left = float(np.interp(sold[code], curve, factors))
             result[code] = slope / left if left > 0.0 else 0.0
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class MixedImpact:
+    """Several impacts of all assets together: asset a follows impacts[which[a]]."""
+
+    impacts: tuple[Impact, ...]
+    which: NDArray[np.intp]
+
+    @property
+    def unknown(self) -> Mask:
+        return self._chosen([impact.unknown for impact in self.impacts])
+
+    def factor(self, sold: Floats, assets: NDArray[np.intp] | None = None) -> Floats:
+        return self._chosen([impact.factor(sold, assets) for impact in self.impacts], assets)
+
+    def fill(self, before: Floats, more: Floats, assets: NDArray[np.intp]) -> Floats:
+        return self._chosen([impact.fill(before, more, assets) for impact in self.impacts], assets)
+
+    def marginal(self, sold: Floats) -> Floats:
+        return self._chosen([impact.marginal(sold) for impact in self.impacts])
+
+    def _chosen(self, columns: Sequence[NDArray[_Kind]], assets: NDArray[np.intp] | None = None) -> NDArray[_Kind]:
+        which = self.which if assets is None else self.which[assets]
+        result: NDArray[_Kind] = np.stack(columns)[which, np.arange(len(which))]
         return result
 
 
