@@ -23,6 +23,7 @@ from aggregator.contagion.liquidations import LiquidationRound, LiquidationTerms
 from aggregator.contagion.money import MICRO
 from aggregator.contagion.oracles import OracleRules, Oracles
 from aggregator.contagion.positions import Positions
+from aggregator.contagion.priced import priced, priced_by_oracles
 from aggregator.contagion.reactions import Reaction, forced_sales
 from aggregator.model.book import Book, Floats, Legs, Mask
 from aggregator.model.errors import InputError
@@ -101,7 +102,8 @@ def cascade(
     round_seconds: float = 0.0,
     maximum_rounds: int = MAXIMUM_ROUNDS,
 ) -> CascadeResult:
-    """The cascade that follows when market prices become `prices` (USD by asset, NaN where not known).
+    """The cascade that follows when market prices become `prices` (USD by asset, NaN where not known; without a market price an asset
+    moves from its oracle's).
 
     `impact`: how sales push prices; `oracles`: what contracts see (default: the market at once); `reactions`: who else sells as prices
     fall; `liquidity`: share of each market's depth that is left, above 0 (default: all); `blocked`: markets, by code, where nobody can
@@ -141,6 +143,10 @@ class CascadeRun:
             raise InputError(f"the price of {book.assets[place].symbol} would be {prices[place]:g}; expected 0 or more")
         if len(impact.unknown) != count:
             raise InputError(f"price impact is given for {len(impact.unknown)} of {count} assets")
+        whole = priced(book)
+        prices = np.where(np.isnan(prices) & np.isnan(book.prices), whole.prices, prices)
+        self._filled = priced_by_oracles(book)
+        book = whole
         left = np.ones(count) if liquidity is None else np.asarray(liquidity, dtype=np.float64)
         if len(left) != count or not ((left > 0.0) & (left <= 1.0)).all():
             raise InputError("the share of a market's depth that is left is above 0 and up to 1, for every asset")
@@ -262,7 +268,7 @@ class CascadeRun:
             self.positions.debt,
             self.ledger,
             self._settled,
-            together([_known_accounts(self.positions.unknown, size), _known_depth(self.book, self.impact, self.sold)]),
+            together([_known_accounts(self.positions.unknown, size), _known_depth(self.book, self.impact, self.sold), self._filled]),
         )
 
 

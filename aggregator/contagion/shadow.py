@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregator.contagion.evidence import Evidence, of_book
+from aggregator.contagion.priced import own_reserve
 from aggregator.model.book import Book, BookHealth, Floats, Mask
 from aggregator.model.errors import InputError
 
@@ -60,7 +61,7 @@ def shadow(
             raise InputError(f"{len(given)} {name}; the population has {len(book.assets)} assets")
     oracle = reserves.oracle_price if oracle_prices is None else oracle_prices
     low = shadow_prices(market, net_asset_value)[reserves.asset]
-    owed_at = np.where(np.isnan(market), oracle[_own_reserve(book)], market)[reserves.asset]
+    owed_at = np.where(np.isnan(market), oracle[own_reserve(book)], market)[reserves.asset]
     at_oracle = book.health(oracle)
     at_shadow = BookHealth(book.sums(book.collateral, reserves.counted(low)), book.sums(book.debt, owed_at))
     covered = book.sums(book.collateral, reserves.seizable(low) / (1.0 + reserves.bonus))
@@ -71,13 +72,6 @@ def shadow(
         gap = oracle / low - 1.0
     both = BookHealth(at_oracle.weighted + 0.0 * at_shadow.weighted, at_oracle.debt + 0.0 * at_shadow.debt)
     return Shadow(at_oracle, at_shadow, lacking, gap, of_book(book, both))
-
-
-def _own_reserve(book: Book) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """A reserve of each asset, to take an oracle price from; 0 for an asset that only prices others."""
-    result = np.zeros(len(book.assets), dtype=np.intp)
-    result[book.reserves.asset[::-1]] = np.arange(len(book.reserves))[::-1]
-    return result
 
 
 def by_market(book: Book, values: Floats) -> Floats:

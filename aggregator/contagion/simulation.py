@@ -22,6 +22,7 @@ from aggregator.contagion.evidence import Evidence, together
 from aggregator.contagion.lookthrough import LookThrough
 from aggregator.contagion.money import MICRO
 from aggregator.contagion.pools import PoolBooks, PoolState
+from aggregator.contagion.priced import priced, priced_by_oracles
 from aggregator.contagion.scenario import Scenario
 from aggregator.contagion.shadow import Shadow, shadow
 from aggregator.contagion.striking import strike
@@ -70,14 +71,16 @@ class Simulation:
 
 def simulate(system: System, scenario: Scenario, *, maximum_ticks: int = MAXIMUM_TICKS, tick_seconds: float = TICK_SECONDS) -> Simulation:
     """Play a scenario. InputError where it names something that the system does not have."""
-    return _Play(system, scenario, tick_seconds).to_the_end(maximum_ticks)
+    return _Play(replace(system, book=priced(system.book)), scenario, tick_seconds, priced_by_oracles(system.book)).to_the_end(
+        maximum_ticks
+    )
 
 
 class _Play:
     """The state between ticks."""
 
-    def __init__(self, system: System, scenario: Scenario, tick_seconds: float) -> None:
-        self._system, self._scenario = system, scenario
+    def __init__(self, system: System, scenario: Scenario, tick_seconds: float, filled: Evidence) -> None:
+        self._system, self._scenario, self._filled = system, scenario, filled
         self._causes = Causes()
         self._backing = None if system.tokens is None else Backing(system.tokens, self._causes)
         self._tokens = system.token_codes()
@@ -221,7 +224,7 @@ class _Play:
             self._run.ticks,
             settled,
             self._reasons(),
-            together([cascade.evidence, *self._token_evidence()]),
+            together([cascade.evidence, self._filled, *self._token_evidence()]),
         )
 
     def _reasons(self) -> dict[str, int]:

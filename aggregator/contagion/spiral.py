@@ -17,6 +17,7 @@ from aggregator.contagion.liquidation import close_factors
 from aggregator.contagion.liquidations import LiquidationTerms
 from aggregator.contagion.network import spectral_radius
 from aggregator.contagion.oracles import OracleRules
+from aggregator.contagion.priced import priced
 from aggregator.contagion.reactions import Reaction
 from aggregator.contagion.rows import chosen
 from aggregator.model.book import Book, BookHealth, Floats
@@ -37,6 +38,7 @@ def sales_jacobian(
     if not 0.0 < bandwidth < 1.0:
         raise InputError(f"the bandwidth is a fall between 0 and 1, not {bandwidth:g}")
     count = len(book.assets)
+    book = priced(book)
     oracle = book.oracle_prices(prices)
     health = book.health(oracle)
     margin = health.weighted - health.debt
@@ -117,14 +119,18 @@ def _depths(book: Book, impact: Impact) -> tuple[str, ...]:
 
 
 def fallen(book: Book, betas: Floats, fall: float) -> Floats:
-    """Market prices by asset after the fall of a basket, price · (1 − beta · fall); InputError where one would fall below zero."""
+    """Market prices by asset after the fall of a basket, price · (1 − beta · fall), the price being the oracle's where there is no other.
+
+    InputError where one would fall below zero.
+    """
     if len(betas) != len(book.assets):
         raise InputError(f"the basket has {len(betas)} moves; the population has {len(book.assets)} assets")
     left = 1.0 - betas * fall
     if not (left >= 0.0).all():
         place = int(np.argmax(~(left >= 0.0)))
         raise InputError(f"{book.assets[place].symbol} would fall below zero: beta {betas[place]:g} at a fall of {fall:g}")
-    return book.prices * left
+    result: Floats = priced(book).prices * left
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -267,6 +268,17 @@ def test_what_is_not_known_is_said() -> None:
     assert result.evidence.known_share == 0.0 and not result.evidence.sufficient
     assert result.evidence.missing == ("1 of 2 accounts have an amount or a price that is not known", "depth of A")
     assert result.first_round.tolist() == [1, 0]
+
+
+def test_an_asset_without_a_market_price_moves_from_its_oracles() -> None:
+    known = small_book([({"A": 100.0}, {"USD": 7900.0})], {"A": 100.0, "USD": 1.0})
+    blind = replace(known, prices=np.array([np.nan, 1.0]))
+    impact, betas = ExponentialImpact(np.array([50_000.0, np.inf])), np.array([1.0, 0.0])
+    one, two = (cascade(book, fallen(book, betas, 0.25), impact) for book in (known, blind))
+    assert two.total_bad_debt == one.total_bad_debt > 0.0
+    assert two.evidence.sufficient and two.evidence.missing == ("market price of A, for which its oracle's was taken",)
+    assert cascade(blind, blind.prices, impact).first_round.tolist() == [0], "what is not shocked stays where it was"
+    assert loop_gain(blind, fallen(blind, betas, 0.005), impact) == loop_gain(known, fallen(known, betas, 0.005), impact) > 0.0
 
 
 @pytest.mark.parametrize(
