@@ -119,6 +119,28 @@ class SubscriptionRow(SQLModel, table=True):
     created_at: Moment = Field(sa_column=_moment())
 
 
+class OutboxRow(SQLModel, table=True):
+    """A message on its way to one destination, kept until the destination has acknowledged it. `body` holds no secret: what is needed
+    to reach the destination is looked up under its id when the message is sent."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (sa.Index("outbox_by_destination", "destination", "state", "id"), {"sqlite_autoincrement": True})
+    id: int | None = Field(default=None, sa_column=_number())
+    key: str = Field(max_length=96, unique=True)
+    """the receiver knows a repetition by it"""
+    destination: str = Field(max_length=64)
+    body: str
+    state: str = Field(max_length=16)
+    """waiting, delivered or abandoned"""
+    created_at: Moment = Field(sa_column=_moment())
+    due_at: Moment = Field(sa_column=_moment())
+    """not before then; while it is being sent, when another may try"""
+    attempts: int
+    settled_at: Moment | None = Field(default=None, sa_column=_moment(nullable=True))
+    error: str | None = Field(default=None, max_length=200)
+    """of the last attempt, without anything of the address but its host"""
+
+
 class KeyRow(SQLModel, table=True):
     """An API key: what it may do and the hash of its secret, never the secret."""
 
