@@ -100,16 +100,21 @@ def basket(book: Book, names: Sequence[str]) -> Floats:
 
 def main_asset(book: Book) -> str:
     """The asset, or the risk factor, that most collateral follows at the lower of oracle and market price."""
-    prices = np.fmin(book.reserves.oracle_price, book.market_prices)
-    seizable = np.nan_to_num(book.reserves.seizable(prices))
-    units = np.bincount(book.collateral.reserves(), np.nan_to_num(book.collateral.amounts), len(book.reserves))
     by_name: dict[str, float] = {}
-    for reserve, worth in enumerate((units * seizable).tolist()):
+    for reserve, worth in enumerate(collateral_held(book).tolist()):
         one = book.assets[int(book.reserves.asset[reserve])]
         name = _factor(one.asset) or one.symbol
         name = name if not name.startswith("eip155:") else one.symbol
         by_name[name] = by_name.get(name, 0.0) + worth
     return max(by_name, key=lambda name: by_name[name])
+
+
+def collateral_held(book: Book) -> Floats:
+    """USD that accounts hold in each reserve as collateral, at the lower of oracle and market price: an oracle may be far off."""
+    prices = np.fmin(book.reserves.oracle_price, book.market_prices)
+    units = np.bincount(book.collateral.reserves(), np.nan_to_num(book.collateral.amounts), len(book.reserves))
+    worth: Floats = units.astype(np.float64, copy=False) * np.nan_to_num(book.reserves.seizable(prices))
+    return worth
 
 
 def impact(book: Book, depths: Mapping[str, float] | None = None, otherwise: float = np.nan) -> Impact:
@@ -143,7 +148,7 @@ class CurveStudy:
     protocols: Concentration
     """of debt, by protocol"""
     collateral: Concentration
-    """by asset, at oracle prices"""
+    """by asset, at the lower of oracle and market price"""
     oracle: Concentration
     """of collateral, by the asset whose price its oracle follows"""
     shadow: Shadow
@@ -168,8 +173,7 @@ def curve(
     total = static_curve(book, betas, moves)
     debt = book.health().debt
     codes = np.unique([market.protocol for market in book.markets], return_inverse=True)[1]
-    held = np.bincount(book.collateral.reserves(), np.nan_to_num(book.collateral.amounts), len(book.reserves))
-    worth = np.nan_to_num(held * book.reserves.oracle_price)
+    worth = collateral_held(book)
     return CurveStudy(
         chosen,
         betas,
@@ -196,7 +200,8 @@ def shocks_of(book: Book, texts: Sequence[str]) -> tuple[Shock, ...]:
         name = getattr(shock, "name", None)
         # an outflow's name is looked for in its market
         if isinstance(name, str) and name not in symbols and not hasattr(shock, "market"):
-            found += [replace(shock, name=str(book.assets[code].asset)) for code in assets_named(book, name)]  # type: ignore[arg-type]
+            followers = dict.fromkeys(book.assets[code].symbol for code in assets_named(book, name))
+            found += [replace(shock, name=symbol) for symbol in followers]  # type: ignore[arg-type]
         else:
             found.append(shock)
     return tuple(found)
