@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from aggregator.chains.arguments import OwnerAddress, OwnerName, parse_block_pin, parse_owner, resolve_chain, rpc_overrides
 from aggregator.chains.configuration import load_chains
@@ -31,6 +32,7 @@ from aggregator.reading.registry import registry
 
 Progress = Callable[[ChainId, str], None]
 _NO_VENUES = VenueReading()
+_LATEST: Mapping[ChainId, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Engine:
         if unread := [chain for chain in pins if chain not in chains]:
             raise InputError(f"--block names {unread[0]}, which is not read")
         written = [parse_owner(text, configuration) for text in request.owners]
-        owners = await self._resolve(written, pins)
+        owners = await self.resolve(written, pins)
         by_chain = _owners_by_chain(owners, chains)
         named = tuple(_account(owner, tuple(by_chain)) for owner in owners)
         work = venue_work(named, request.venues, request.venue_accounts, request.record)
@@ -145,8 +147,8 @@ class Engine:
             self._venues = Venues(lambda: self.network.session, self.network.policy, urls)
         return self._venues
 
-    async def _resolve(self, written: Iterable[OwnerAddress | OwnerName], pins: Mapping[ChainId, int]) -> list[OwnerAddress]:
-        """Owners by address, each once; names are looked up at the registry's chain in one round."""
+    async def resolve(self, written: Iterable[OwnerAddress | OwnerName], pins: Mapping[ChainId, int] = _LATEST) -> list[OwnerAddress]:
+        """Owners by address, each once; names are looked up at the registry's chain in one round. InputError for a name without one."""
         given = list(dict.fromkeys(written))
         names = [owner for owner in given if isinstance(owner, OwnerName)]
         addresses = dict(zip(names, await self._look_up(names, pins), strict=True)) if names else {}

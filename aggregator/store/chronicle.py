@@ -213,6 +213,11 @@ async def newest_events(connection: AsyncConnection, limit: int) -> tuple[Event,
     return tuple(_event(row) for row in reversed(found))
 
 
+async def oldest_event(connection: AsyncConnection) -> int:
+    """The smallest id that is still kept; 1 where there are no events."""
+    return int((await connection.execute(sa.select(sa.func.min(EVENTS.c.id)))).scalar_one() or 1)
+
+
 def _event(row: sa.Row[tuple[object, ...]]) -> Event:
     return Event(row.kind, row.at, row.body, row.owner, row.chain, row.severity, row.id)
 

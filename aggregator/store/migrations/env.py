@@ -10,6 +10,8 @@ context.configure(
     target_metadata=SQLModel.metadata,
     render_as_batch=True,
     compare_type=True,
+    # SQLite too: the connection begins its transactions itself
+    transactional_ddl=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,326 @@
+"""The one loop: heads are followed, what changed is read, assessed, stored and told, and nothing else is touched.
+
+A chain's task takes the newest head, finds whom its blocks name and whom its feeds' moves expose, and reads those again, the most
+urgent first; a newer head comes before what is left of that. Everything that is told has been stored before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aggregator.chains.arguments import OwnerAddress, OwnerName, parse_owner, resolve_chain
+from aggregator.engine.chain import ChainReading
+from aggregator.engine.live_assess import Assessed, Workers, assess
+from aggregator.engine.live_blocks import WINDOW, Trail
+from aggregator.engine.live_chain import ChainLoop, ChainState, Urgency
+from aggregator.engine.live_events import alert_event, health_event, withdrawn_events
+from aggregator.engine.live_head import HeadFollower
+from aggregator.engine.live_owner import Concerned, Followed, kept_though_silent, owner_key
+from aggregator.engine.live_stream import StreamHub
+from aggregator.engine.settings import Settings
+from aggregator.engine.snapshot import Engine, picture
+from aggregator.model.errors import IncompleteError
+from aggregator.model.identifiers import AccountId, Address, ChainId
+from aggregator.model.snapshot import Block
+from aggregator.store import chronicle, watch
+from aggregator.store.chronicle import Entry, Event, Withdrawal
+from aggregator.store.database import Database
+from aggregator.store.watch import StoredAlert
+
+log = logging.getLogger(__name__)
+
+DAY_MICROSECONDS = 86_400_000_000
+PASSED_SECONDS = 5.0
+"""how often a chain's progress is stored when nothing else is"""
+PATIENCE_SECONDS = 60.0
+"""how long somebody waits for an owner whom nobody has read yet"""
+FAULT_SECONDS = 0.2
+TIDY_SECONDS, PRUNE_SECONDS = 10.0, 3_600.0
+ORPHANS_KEPT = 4_096
+NAME_SECONDS, NAMES_KEPT = 600.0, 1_000
+
+LagListener = Callable[[ChainId, float], None]
+Listener = Callable[[Followed, Assessed | None, ChainId], Awaitable[None]]
+"""told of every published assessment: the owner, the assessment before it, and the chain that changed"""
+
+
+class Live:
+    """Follows owners. `start` it, ask it with `current`, and `stop` it."""
+
+    def __init__(self, engine: Engine, database: Database, hub: StreamHub, workers: Workers, settings: Settings) -> None:
+        self.engine, self.database, self.hub, self.workers, self.settings = engine, database, hub, workers, settings
+        self.followed: dict[str, Followed] = {}
+        self.concerned = Concerned()
+        self.listeners: list[Listener] = []
+        self.lag_listeners: list[LagListener] = []
+        configuration = engine.network.configuration
+        only = tuple(dict.fromkeys(resolve_chain(text, configuration) for text in settings.chains))
+        self.chains: tuple[ChainId, ...] = only or tuple(configuration.chains)
+        self.loops: dict[ChainId, ChainLoop] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._publishing = asyncio.Lock()
+        self._orphans: deque[str] = deque(maxlen=ORPHANS_KEPT)
+        self._names: dict[OwnerName, tuple[float, OwnerAddress]] = {}
+        self._passed: dict[ChainId, float] = {}
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Load what the store knows and begin to follow; returns at once, readings come as they are made."""
+        await self.hub.open()
+        async with self.database.reading() as connection:
+            known = {chain: await chronicle.recent_blocks(connection, chain, WINDOW) for chain in self.chains}
+            watched = await watch.watched(connection)
+        for chain in self.chains:
+            client = self.engine.network.client(chain)
+            follower = HeadFollower(self.engine.network, client, websocket=self.settings.websocket, poll_seconds=self.settings.poll_seconds)
+            self.loops[chain] = ChainLoop(self.engine, follower, Trail(known[chain]), self, self.settings)
+        for address in watched:
+            self._follow(OwnerAddress(address), watched=True)
+        runs = [run for loop in self.loops.values() for run in (loop.follower.run(), loop.run())]
+        self._tasks = [asyncio.create_task(run) for run in (*runs, self._tidy(), self.workers.warm())]
+        for task in self._tasks:
+            task.add_done_callback(_noticed)
+
+    async def stop(self) -> None:
+        """End every task; what is being stored is stored first."""
+        async with self._publishing:
+            self.hub.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.workers.close()
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+
+    async def owner(self, text: str) -> OwnerAddress:
+        """The owner that somebody wrote. InputError for what is none; names are remembered for a while."""
+        written = parse_owner(text, self.engine.network.configuration)
+        if isinstance(written, OwnerAddress):
+            return written
+        now = asyncio.get_running_loop().time()
+        known = self._names.get(written)
+        if known is None or known[0] < now - NAME_SECONDS:
+            (address,) = await self.engine.resolve([written])
+            while len(self._names) >= NAMES_KEPT:
+                del self._names[next(iter(self._names))]
+            known = self._names[written] = (now, address)
+        return known[1]
+
+    async def current(self, owner: OwnerAddress) -> Followed:
+        """The owner's present picture, read first where nobody has asked before; `assessed` is there when this returns."""
+        one = self.followed.get(owner_key(owner)) or self._follow(owner, watched=False)
+        one.asked_at = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while one.assessed is None:
+                    async with one.asked_for:
+                        if one.assessed is None:
+                            await self._read_everywhere(one)
+        except TimeoutError:
+            raise IncompleteError(f"{one.key} could not be read within {PATIENCE_SECONDS:.0f} seconds") from None
+        return one
+
+    def states(self) -> tuple[ChainState, ...]:
+        """Of every chain, in order."""
+        return tuple(self.loops[chain].state for chain in self.chains if chain in self.loops)
+
+    # -- following --------------------------------------------------------------------------------------------------
+
+    async def watch(self, owners: Sequence[Address], by: str) -> int:
+        """Follow owners from now on, also after a restart; how many are new. InputError beyond the limit."""
+        at = _now()
+        new = await self.database.write(lambda c: watch.watch(c, owners, by, at, self.settings.maximum_watched))
+        for address in owners:
+            self._follow(OwnerAddress(address), watched=True)
+        return new
+
+    async def unwatch(self, owner: Address) -> bool:
+        """False where the owner was not watched. It is followed on as a guest for a while."""
+        gone = await self.database.write(lambda c: watch.unwatch(c, owner))
+        one = self.followed.get(owner)
+        if one is not None:
+            one.watched, one.asked_at = False, asyncio.get_running_loop().time()
+        return gone
+
+    def _follow(self, owner: OwnerAddress, *, watched: bool) -> Followed:
+        key = owner_key(owner)
+        one = self.followed.get(key)
+        if one is None:
+            one = self.followed[key] = Followed(owner, watched)
+            self.concerned.follow(one)
+            if watched:
+                for loop in self.loops.values():
+                    loop.push([key], Urgency.DUE)
+        one.watched = one.watched or watched
+        return one
+
+    async def _read_everywhere(self, one: Followed) -> None:
+        """Every chain at once, for an owner nobody followed."""
+        loops = [loop for loop in self.loops.values() if one.owner.chain in (None, loop.chain)]
+        found = await asyncio.gather(*(loop.read([one.owner]) for loop in loops))
+        for loop, reading in zip(loops, found, strict=True):
+            self._take(one, loop.chain, reading[one.owner])
+        await self._publish_anew([one], loops[0].chain)
+
+    # -- what the chains' loops do ------------------------------------------------------------------------------------
+
+    async def renew(self, chain: ChainId, readings: Mapping[str, ChainReading]) -> int:
+        """See `Keeper`."""
+        ones = [(self.followed[key], reading) for key, reading in readings.items() if key in self.followed]
+        for one, reading in ones:
+            self._take(one, chain, reading)
+        return await self._publish_anew([one for one, _ in ones], chain)
+
+    def _take(self, one: Followed, chain: ChainId, reading: ChainReading) -> None:
+        before = one.readings.get(chain)
+        if reading.snapshot.block is None and before is not None and before.snapshot.block is not None:
+            reading = kept_though_silent(before, reading)
+        one.readings[chain] = reading
+        one.read_at[chain] = asyncio.get_running_loop().time()
+
+    async def _publish_anew(self, ones: Sequence[Followed], chain: ChainId) -> int:
+        """Assess, store, tell. An owner waits until every chain has been read once."""
+        whole = [one for one in ones if len(one.readings) == self._chains_of(one)]
+        if not whole:
+            return 0
+        made = [(one, found) for one, found in zip(whole, await asyncio.gather(*map(self._assess, whole)), strict=True) if found]
+        at = _now()
+        blocks = {(of, block.hash): (ChainId(of), block) for _, found in made for of, block in found.blocks}
+        entry = Entry(
+            blocks=tuple(blocks.values()),
+            assessments=tuple(
+                chronicle.Assessed(
+                    Address(one.key), at, found.snapshot, found.figures, tuple((ChainId(of), block) for of, block in found.blocks)
+                )
+                for one, found in made
+            ),
+            events=tuple(health_event(one.key, found, chain, at) for one, found in made),
+            at=at,
+        )
+        former = [one.assessed for one, _ in made]
+
+        def show() -> None:
+            for one, found in made:
+                one.assessed = found
+
+        await self._publish(entry, show)
+        for (one, _), before in zip(made, former, strict=True):
+            for listener in self.listeners:
+                await listener(one, before, chain)
+        return len(made)
+
+    async def _assess(self, one: Followed) -> Assessed | None:
+        """None where a block that it stands on was replaced meanwhile: then it is read again anyway."""
+        async with one.assessing:
+            chains = tuple(chain for chain in self.chains if chain in one.readings)
+            account = AccountId(one.owner.chain or chains[0], one.owner.address)
+            one.picture = picture((account,), [one.readings[chain] for chain in chains], {})
+            self.concerned.follow(one)
+            try:
+                found = await self.workers.run(assess, one.picture)
+            except Exception:  # a fault of ours with one owner must not cost the others their figures
+                log.exception("%s could not be assessed", one.key)
+                await asyncio.sleep(FAULT_SECONDS)
+                return None
+        return found if not any(block.hash in self._orphans for _, block in found.blocks) else None
+
+    def _chains_of(self, one: Followed) -> int:
+        return 1 if one.owner.chain is not None else len(self.loops)
+
+    async def withdraw(self, chain: ChainId, head: Block, orphaned: Sequence[Block], keys: Iterable[str]) -> None:
+        """See `Keeper`."""
+        self._orphans.extend(block.hash for block in orphaned)
+        concerned = tuple(keys)
+        for key in concerned:
+            one = self.followed[key]
+            one.assessed = None
+        at = _now()
+        why = f"{len(orphaned)} blocks of {chain} were replaced below {head.number}"
+        events = withdrawn_events(chain, head, orphaned, concerned, at)
+        await self._publish(Entry(events=events, withdrawals=(Withdrawal(chain, tuple(b.hash for b in orphaned), at, why),), at=at))
+        log.warning("%s; %d owners are read again", why, len(concerned))
+
+    async def passed(self, chain: ChainId, head: Block) -> None:
+        """See `Keeper`."""
+        now = asyncio.get_running_loop().time()
+        if now - self._passed.get(chain, float("-inf")) >= PASSED_SECONDS:
+            self._passed[chain] = now
+            await self._publish(Entry(blocks=((chain, head),), checkpoints=((chain, head),), at=_now()))
+
+    def lag(self, chain: ChainId, seconds: float) -> None:
+        """See `Keeper`."""
+        for listener in self.lag_listeners:
+            listener(chain, seconds)
+
+    async def tell_alerts(self, alerts: Sequence[StoredAlert]) -> None:
+        """Keep alerts that are new, and tell them; an alert is told once, however often it comes."""
+        if not alerts:
+            return
+        async with self._publishing:
+
+            async def work(connection: AsyncConnection) -> tuple[Event, ...]:
+                events = tuple(alert_event(one) for one in await watch.keep_alerts(connection, alerts))
+                return _numbered(events, await chronicle.record(connection, Entry(events=events)))
+
+            self.hub.publish(await self.database.write(work))
+
+    async def _publish(self, entry: Entry, show: Callable[[], None] = lambda: None) -> None:
+        """Store, then `show`, then tell: whoever is told finds what he was told of. One at a time, so that ids are told in their order;
+        not given up half-way when the service ends."""
+
+        async def work() -> None:
+            async with self._publishing:
+                if not self.hub.closed:
+                    ids = await self.database.write(lambda connection: chronicle.record(connection, entry))
+                    show()
+                    self.hub.publish(_numbered(entry.events, ids))
+
+        await asyncio.shield(asyncio.ensure_future(work()))
+
+    # -- keeping house ------------------------------------------------------------------------------------------------
+
+    async def _tidy(self) -> None:
+        pruned = float("-inf")
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(TIDY_SECONDS)
+            self._forget_guests(clock())
+            if clock() - pruned >= PRUNE_SECONDS:
+                pruned, now = clock(), _now()
+                history = now - self.settings.history_days * DAY_MICROSECONDS
+                events = now - self.settings.events_days * DAY_MICROSECONDS
+                await self.database.write(partial(chronicle.prune, history_before=history, events_before=events))
+
+    def _forget_guests(self, now: float) -> None:
+        """Whoever nobody asked for lately, and the longest unasked where there are too many."""
+        guests = [one for one in self.followed.values() if not one.watched and not one.asked_for.locked()]
+        guests.sort(key=lambda one: one.asked_at)
+        surplus = len(guests) - self.settings.guests
+        for place, one in enumerate(guests):
+            if place < surplus or one.asked_at < now - self.settings.guest_seconds:
+                del self.followed[one.key]
+                self.concerned.leave(one.key)
+
+
+def _numbered(events: Sequence[Event], ids: Sequence[int]) -> tuple[Event, ...]:
+    return tuple(
+        Event(event.kind, event.at, event.body, event.owner, event.chain, event.severity, number)
+        for event, number in zip(events, ids, strict=True)
+    )
+
+
+def _noticed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a part of the loop ended: %s", error, exc_info=error)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000

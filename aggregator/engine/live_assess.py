@@ -1,0 +1,141 @@
+"""Assessing off the event loop: pictures go to worker processes, finished documents come back, and the loop stays free to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import copyreg
+import gzip
+import hashlib
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from types import MappingProxyType
+from typing import ParamSpec, TypeVar
+
+from aggregator.engine.judgement import judge
+from aggregator.engine.schema import HealthDocument
+from aggregator.engine.snapshot import Picture
+from aggregator.model.snapshot import Block
+from aggregator.store.chronicle import Figures
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MOST_THREADS = 4
+
+
+def _frozen(items: dict[object, object]) -> MappingProxyType[object, object]:
+    return MappingProxyType(items)
+
+
+# pictures hold read-only mappings, and go to workers
+copyreg.pickle(MappingProxyType, lambda proxy: (_frozen, (dict(proxy),)))
+
+
+@dataclass(slots=True)
+class Assessed:
+    """An owner's finished document. `snapshot`: its id, the SHA-256 of the document, 64 hex digits."""
+
+    snapshot: str
+    body: bytes
+    """the health document as JSON"""
+    figures: Figures
+    probability: dict[str, str] | None
+    """of liquidation by horizon"""
+    lowest_health: str | None
+    nearest_move: float
+    """distance of the nearest liquidation as a share of the market's prices; infinite where there is none"""
+    model: str
+    blocks: tuple[tuple[str, Block], ...]
+    _compressed: bytes | None = field(default=None, repr=False)
+
+    @property
+    def compressed(self) -> bytes:
+        """The body in gzip, made when it is first asked for."""
+        if self._compressed is None:
+            self._compressed = gzip.compress(self.body, 5, mtime=0)
+        return self._compressed
+
+
+def assess(picture: Picture) -> Assessed:
+    """The whole way from a picture to what is served. Pure; runs in a worker."""
+    _, document = judge(picture)
+    body = document.model_dump_json(by_alias=True).encode()
+    figures = document.health
+    healths = [one.health_factor for one in document.margin_accounts if one.health_factor is not None]
+    return Assessed(
+        snapshot=hashlib.sha256(body).hexdigest(),
+        body=body,
+        figures=Figures(
+            figures.score,
+            figures.margin_ratio,
+            figures.equity_usd,
+            figures.collateral_usd,
+            figures.debt_usd,
+            figures.requirement_usd,
+            document.coverage.complete,
+        ),
+        probability=figures.liquidation_probability,
+        lowest_health=min(healths, key=float, default=None),
+        nearest_move=_nearest(document),
+        model=f"{figures.model} {figures.score_version}",
+        blocks=tuple((one.chain, one.block) for one in picture.portfolio.snapshots if one.block is not None),
+    )
+
+
+def _nearest(document: HealthDocument) -> float:
+    moves = [abs(float(one.liquidation.market_move)) for one in document.margin_accounts if one.liquidation.market_move is not None]
+    return min([0.0 if any(one.liquidation.liquidatable for one in document.margin_accounts) else float("inf"), *moves])
+
+
+class Workers:
+    """Where long calculations run: in processes of their own, or in threads where there are to be none."""
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._pool: Executor = self._open()
+
+    def _open(self) -> Executor:
+        if self._processes == 0:
+            return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="crossmargin")
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._processes, mp_context=context, initializer=_begin)
+
+    async def run(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+        """`work(*given)` in a worker; once more where the worker died under it."""
+        assert not named
+        loop = asyncio.get_running_loop()
+        pool = self._pool
+        try:
+            return await loop.run_in_executor(pool, work, *given)
+        except BrokenProcessPool:
+            if pool is self._pool:
+                self._pool = self._open()
+            return await loop.run_in_executor(self._pool, work, *given)
+
+    async def warm(self) -> None:
+        """Start every worker now."""
+        await asyncio.gather(*(self.run(os.getpid) for _ in range(max(self._processes, 1))))
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._pool.shutdown, True, cancel_futures=True)
+
+
+def _begin() -> None:
+    """A worker ignores Ctrl-C, which is for its parent, and ends when that is gone, however it went."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(0)
