@@ -7,6 +7,9 @@ from dataclasses import replace
 
 from aggregator.engine.document import HealthDocument, build_document
 from aggregator.engine.snapshot import Picture
+from aggregator.engine.transfers import links
+from aggregator.model.portfolio import Portfolio
+from aggregator.model.price import PriceBook
 from aggregator.reading.adapter import Adapter
 from aggregator.reading.catalogue import adapters
 from aggregator.reading.manifest import Capability, Support
@@ -20,8 +23,13 @@ def policy_for(known: Iterable[Adapter], base: Policy = DEFAULT) -> Policy:
     return replace(base, debt_free_protocols=base.debt_free_protocols | stateless)
 
 
+def policy_of(portfolio: Portfolio, prices: PriceBook) -> Policy:
+    """The policy for one portfolio: what the adapters' manifests imply, and the ways between its places."""
+    return replace(policy_for(adapters()), links=links(portfolio, prices))
+
+
 def judge(picture: Picture, policy: Policy | None = None) -> tuple[Assessment, HealthDocument]:
-    """Assessment and document of one picture. Pure but for the list of adapters."""
-    chosen = policy if policy is not None else policy_for(adapters())
+    """Assessment and document of one picture. Pure but for the list of adapters and of ways."""
+    chosen = policy if policy is not None else policy_of(picture.portfolio, picture.prices)
     assessment = assess(picture.portfolio, picture.prices, picture.history, chosen)
     return assessment, build_document(picture.portfolio, picture.prices, assessment)

@@ -8,14 +8,12 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from aggregator.engine.judgement import policy_for
-from aggregator.engine.margin import parameters_for
+from aggregator.engine.judgement import policy_of
 from aggregator.engine.margin_input import MarginInput, margin_input_of
 from aggregator.engine.snapshot import Picture
 from aggregator.model.errors import InputError
 from aggregator.model.identifiers import ChainId
 from aggregator.model.token import Token
-from aggregator.reading.catalogue import adapters
 from aggregator.reading.registry import registry
 from aggregator.risk.acting import Acted, act
 from aggregator.risk.action import Action
@@ -95,7 +93,7 @@ class BookRun:
 
 def run_what_if(picture: Picture, request: WhatIfRequest, policy: Policy | None = None) -> WhatIfRun:
     """Of what was read of owners. Pure but for the lists of adapters and tokens. InputError for names and actions that make no sense."""
-    chosen = policy if policy is not None else policy_for(adapters())
+    chosen = policy if policy is not None else policy_of(picture.portfolio, picture.prices)
     costs, remedy_costs, known = LiquidationCosts(), RemedyCosts(), known_names()
     for name in request.methods:
         model(name)
@@ -103,6 +101,7 @@ def run_what_if(picture: Picture, request: WhatIfRequest, policy: Policy | None 
     acted, what_if = Acted(picture.portfolio, picture.prices), start
     if request.actions:
         acted = act(picture.portfolio, picture.prices, request.actions, _listed)
+        chosen = policy if policy is not None else policy_of(acted.portfolio, acted.prices)
         what_if = WhatIf(prepare(acted.portfolio, acted.prices, picture.history, chosen), costs, known)
     after = what_if.after(request.shock)
     scored = {"before": start.scored(start.before), "after": what_if.scored(after)}
@@ -163,7 +162,7 @@ def method_results(given: MarginInput, moves: BookMoves, names: Sequence[str]) -
             if given.missing:
                 first = given.missing[0]
                 raise MissingInput(f"withheld, because something is missing: {first.what}: {first.why}")
-            parameters = parameters_for(method, given)
+            parameters = given.parameters_of(method)
             before, after = (
                 method.requirement(book, market, parameters, Kind.MAINTENANCE)
                 for book, market in ((given.book, given.market), (after_book, after_market))

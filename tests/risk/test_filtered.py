@@ -18,8 +18,8 @@ DAYS = 400
 
 
 def series(name: str, returns: Array) -> PriceSeries:
-    prices: Array = 100.0 * np.exp(np.concatenate([[0.0], np.cumsum(returns)]))
-    return PriceSeries(name, 1.7e9 + 86_400.0 * np.arange(len(prices)), prices, "test")
+    prices: Array = np.asarray(100.0 * np.exp(np.concatenate([[0.0], np.cumsum(returns)])), dtype=np.float64)
+    return PriceSeries(name, np.asarray(1.7e9 + 86_400.0 * np.arange(len(prices)), dtype=np.float64), prices, "test")
 
 
 def returns(seed: int, days: int = DAYS, size: float = 0.03) -> Array:
