@@ -34,6 +34,14 @@ def in_order(matrix: csr_array[np.float64]) -> list[NDArray[np.intp]]:
     return result
 
 
+def circular(matrix: csr_array[np.float64], members: NDArray[np.intp]) -> bool:
+    """Whether the nodes of a component hold one another, or its one node holds itself."""
+    if len(members) > 1:
+        return True
+    node = int(members[0])
+    return bool((matrix.indices[matrix.indptr[node] : matrix.indptr[node + 1]] == node).any())
+
+
 def reachable(matrix: csr_array[np.float64], start: int) -> list[int]:
     """The node and everything beneath it, ascending."""
     seen, waiting = {start}, [start]

@@ -14,6 +14,9 @@ from aggregator.contagion.positions import LegRows, Positions
 from aggregator.model.book import Book, BookHealth, Floats, Mask
 from aggregator.model.errors import InputError
 
+WHOLE = 1.0 - 1e-12
+"""share of a leg from which all of it is taken: the rest is rounding, which would be liquidated again and again"""
+
 
 class Pairing(StrEnum):
     """Which legs a liquidation takes."""
@@ -161,7 +164,7 @@ def _left(amounts: Floats, values: Floats, taken: Floats) -> Floats:
     """Amounts after a value was taken out of each; nothing is left of what was taken whole."""
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(values > 0.0, taken / values, 0.0)
-    return np.where((taken >= values) & (values > 0.0), 0.0, amounts * (1.0 - share))
+    return np.where((taken >= values * WHOLE) & (values > 0.0), 0.0, amounts * (1.0 - share))
 
 
 class _ProRata(_Step):

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import splu
 
 from aggregator.contagion.composition import Composition
 from aggregator.contagion.evidence import FLOOR, Evidence
-from aggregator.contagion.graph import in_order, reachable, shortest_circle
+from aggregator.contagion.graph import circular, in_order, reachable, shortest_circle
 from aggregator.contagion.network import spectral_radius
 from aggregator.model.book import Floats
 from aggregator.model.errors import InputError
@@ -122,7 +122,7 @@ def look_through(given: Composition) -> LookThrough:
         looped,
         _known_share(given, order, value, assets),
         weights,
-        tuple(_loop(given, value, assets - given.borrowed, members) for members in order if matrix[members][:, members].nnz),
+        tuple(_loop(given, value, assets - given.borrowed, members) for members in order if circular(matrix, members)),
     )
 
 
@@ -130,17 +130,20 @@ def _solved(given: Composition, order: Sequence[NDArray[np.intp]], assets: Float
     """(value, debts, real assets) beneath each token, component by component."""
     matrix = given.holdings
     right = np.column_stack([assets - given.borrowed, given.borrowed, assets])
-    value, debt, real = (np.zeros(len(given)) for _ in range(3))
+    found = np.zeros((len(given), 3))
     for members in order:
-        own, held = matrix[members], matrix[members][:, members]
-        base = right[members] + np.column_stack([np.asarray(own @ column) for column in (value, debt, real)])
-        if held.nnz == 0:
-            value[members] = np.minimum(np.maximum(base[:, 0], 0.0), given.par[members])
-            debt[members], real[members] = base[:, 1], base[:, 2]
+        if not circular(matrix, members):
+            (token,) = members.tolist()
+            place = slice(matrix.indptr[token], matrix.indptr[token + 1])
+            found[token] = right[token] + matrix.data[place] @ found[matrix.indices[place]]
+            found[token, 0] = min(max(found[token, 0], 0.0), given.par[token])
             continue
+        own, held = matrix[members], matrix[members][:, members]
         _refuse_closed(given, members, held)
-        value[members] = _bounded(held, base[:, 0], given.par[members])
-        debt[members], real[members] = _solve(held, base[:, 1]), _solve(held, base[:, 2])
+        base = right[members] + np.asarray(own @ found)
+        found[members, 0] = _bounded(held, base[:, 0], given.par[members])
+        found[members, 1:] = _solve(held, base[:, 1:])
+    value, debt, real = found.T
     return value, debt, real
 
 
@@ -228,8 +231,10 @@ def _chains(matrix: csr_array[np.float64], order: Sequence[NDArray[np.intp]]) ->
     """(whether a loop stands beneath, longest chain of wraps) of each token."""
     looped, depth = np.zeros(matrix.shape[0], dtype=np.bool_), np.zeros(matrix.shape[0], dtype=np.int64)
     for members in order:
-        beneath = np.setdiff1d(matrix[members].indices, members)
-        inside = bool(matrix[members][:, members].nnz)
+        inside = circular(matrix, members)
+        places = [slice(matrix.indptr[token], matrix.indptr[token + 1]) for token in members.tolist()]
+        held = np.concatenate([matrix.indices[place] for place in places])
+        beneath = np.setdiff1d(held, members) if inside else held
         below = int(depth[beneath].max()) + 1 if len(beneath) else 0
         depth[members] = below + (max(len(members) - 1, 1) if inside else 0)
         looped[members] = inside or bool(looped[beneath].any())

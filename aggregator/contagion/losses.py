@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from aggregator.contagion.composition import composition
-from aggregator.contagion.graph import in_order
+from aggregator.contagion.graph import circular, in_order
 from aggregator.contagion.money import Micros, micros, share_out
 from aggregator.model.book import Floats
 from aggregator.model.errors import InputError
@@ -77,11 +77,12 @@ def write_down(given: Claims, losses: Micros) -> WriteDown:
         raise InputError(f"losses are amounts of 0 or more for each of the {count} nodes")
     passing = _Passing(given, losses)
     for members in in_order(given.holdings):
-        inside = given.holdings[members][:, members]
-        if inside.nnz == 0:
-            passing.pass_on(int(members[0]))
+        if not passing.lost[members].any():
+            continue
+        if circular(given.holdings, members):
+            passing.go_round(members, given.holdings[members][:, members])
         else:
-            passing.go_round(members, inside)
+            passing.pass_on(int(members[0]))
     return WriteDown(passing.lost, passing.absorbed, passing.outside, tuple(passing.passed))
 
 

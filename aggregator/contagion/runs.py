@@ -61,6 +61,13 @@ def utilisation_after(supplied: float, borrowed: float, outflow: Floats) -> Floa
     return np.where(left > 0.0, borrowed / np.where(left > 0.0, left, 1.0), 0.0)
 
 
+def hours_to_freeze(cash: Floats, outflow_an_hour: Floats) -> Floats:
+    """Cash over the trailing outflow, by pool, in one unit; infinite where nothing flows out, NaN where either is not known."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        hours = np.where(outflow_an_hour > 0.0, cash / outflow_an_hour, np.inf)
+    return np.where(np.isnan(cash) | np.isnan(outflow_an_hour), np.nan, hours)
+
+
 def pay_out(cash: int, demands: Micros, *, pro_rata: bool) -> Micros:
     """What each depositor gets of his demand, exactly; first come first served in the order given, or in proportion."""
     total = int(demands.sum())

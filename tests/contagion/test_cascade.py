@@ -109,17 +109,28 @@ def test_the_order_of_accounts_does_not_matter(seed: int, shock: float) -> None:
     assert two.first_round.tolist() == one.first_round[order].tolist()
 
 
-@settings(max_examples=30)
-@given(seeds, shocks, st.sampled_from(list(Pairing)))
-def test_without_impact_and_with_the_whole_debt_at_once_bad_debt_is_the_static_curve(seed: int, shock: float, pairing: Pairing) -> None:
-    book = random_book(seed, accounts=60, legs=(1.0, 1.0), rule=WHOLE, factors=(1.0, 1.6))
+@settings(max_examples=40)
+@given(seeds, shocks, st.sampled_from([HALF_IF_MILD, WHOLE, LiquidationRule(0.3)]))
+def test_without_impact_bad_debt_is_the_static_curves(seed: int, shock: float, rule: LiquidationRule) -> None:
+    """However often an account is liquidated, and whatever it has: in proportion, all of its collateral repays what it covers."""
+    book = random_book(seed, accounts=60, rule=rule, factors=(1.0, 1.6))
     betas = np.ones(6)
     betas[0] = 0.0
-    result = cascade(book, fallen(book, betas, shock), no_impact(6), terms=LiquidationTerms(pairing))
+    result = cascade(book, fallen(book, betas, shock), no_impact(6))
     curve = static_curve(book, betas, np.array([shock]))
     assert int(np.count_nonzero(result.first_round)) == curve.accounts[0, 0]
-    assert result.total_bad_debt == pytest.approx(curve.bad_debt[0, 0], rel=1e-9, abs=1e-4)
-    assert result.rounds <= 1
+    assert result.total_bad_debt == pytest.approx(curve.bad_debt[0, 0], rel=1e-6, abs=CENT * book.size)
+
+
+@settings(max_examples=20)
+@given(seeds, shocks)
+def test_an_account_of_one_pair_is_the_same_to_both_engines(seed: int, shock: float) -> None:
+    book = random_book(seed, accounts=60, legs=(1.0, 1.0), rule=WHOLE, factors=(1.0, 1.6))
+    impact = ExponentialImpact(np.full(6, _depth(book)))
+    one, two = (cascade(book, _fall(book, shock), impact, terms=LiquidationTerms(pairing)) for pairing in Pairing)
+    assert one.liquidated.tolist() == two.liquidated.tolist()
+    assert two.account_repaid == pytest.approx(one.account_repaid, rel=1e-9, abs=1e-6)
+    assert two.account_bad_debt == pytest.approx(one.account_bad_debt, rel=1e-9, abs=1e-6)
 
 
 @settings(max_examples=20)

@@ -17,6 +17,7 @@ from aggregator.contagion.runs import (
     adaptive_rate,
     doubling_growth,
     growth,
+    hours_to_freeze,
     kinked_rate,
     pay_out,
     redeem,
@@ -144,6 +145,11 @@ def test_first_come_and_pro_rata() -> None:
     assert pay_out(60, demands, pro_rata=False).tolist() == [50, 10, 0]
     shared = pay_out(60, demands, pro_rata=True)
     assert shared.tolist() == [25, 15, 20]
+
+
+def test_hours_to_freeze() -> None:
+    hours = hours_to_freeze(np.array([100.0, 100.0, 0.0, 100.0, np.nan]), np.array([10.0, 0.0, 5.0, np.nan, 1.0]))
+    assert hours[:3].tolist() == [10.0, np.inf, 0.0] and np.isnan(hours[3:]).all(), "what is not known is never calm"
 
 
 def test_pools_in_columns() -> None:
