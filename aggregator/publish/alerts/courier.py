@@ -1,0 +1,147 @@
+"""The deliverer: takes messages from the outbox and sends them until they arrive. It may be killed at any moment and started again;
+a receiver then sees a message twice, with the same delivery id, but never none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aggregator.publish.alerts.alert import Alert
+from aggregator.publish.alerts.instant import DAY, SECOND
+from aggregator.publish.alerts.people import PeopleSender
+from aggregator.publish.alerts.rules import Severity
+from aggregator.publish.alerts.webhook import LONGEST_WAIT, Outcome, WebhookSender
+from aggregator.store import outbox
+from aggregator.store.database import Database, DatabaseUnavailable
+from aggregator.store.outbox import Message, Taken
+
+WEBHOOK, PEOPLE = "webhook", "people"
+FIRST_PAUSE = 5.0
+GIVEN_UP_AFTER = 3 * DAY
+"""a message that could not be delivered for so long is given up, so that those behind it come through"""
+LEASE_SECONDS = 120.0
+"""longer than any attempt takes"""
+IDLE_SECONDS = 2.0
+"""how long a message may lie in the outbox before it is seen, where nobody rings"""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Who is told what, where. `owner`: an owner's own alerts besides; None for those that concern everybody."""
+
+    id: str
+    channel: str
+    """webhook or people"""
+    url: str = field(repr=False)
+    secret: bytes = field(default=b"", repr=False)
+    """that webhooks are signed with"""
+    severity: Severity = Severity.WARNING
+    """the least grave that is told"""
+    owner: str | None = None
+
+    def wants(self, alert: Alert) -> bool:
+        """Whether an alert is for this destination: grave enough, and not another owner's."""
+        if Severity(alert.severity).rank < self.severity.rank:
+            return False
+        kind, _, name = alert.root.partition(":")
+        if kind != "owner":
+            return self.owner is None
+        return self.owner is not None and name.partition("@")[0].rpartition(":")[2].lower() == self.owner.rpartition(":")[2].lower()
+
+
+def messages(alerts: Sequence[Alert], destinations: Sequence[Destination]) -> list[Message]:
+    """One message for each alert and each destination that wants it, in order."""
+    return [
+        Message(f"{alert.identifier}-{destination.id}", destination.id, alert.line())
+        for alert in alerts
+        for destination in destinations
+        if destination.wants(alert)
+    ]
+
+
+Destinations = Callable[[], Awaitable[Mapping[str, Destination]]]
+"""all that are subscribed now, by id"""
+
+
+class Courier:
+    """Sends what waits, in order to each destination and to many destinations at once."""
+
+    def __init__(
+        self,
+        database: Database,
+        destinations: Destinations,
+        webhooks: WebhookSender,
+        people: PeopleSender,
+        *,
+        first_pause: float = FIRST_PAUSE,
+        lease: float = LEASE_SECONDS,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    ) -> None:
+        """`clock`: microseconds since the epoch."""
+        self._database, self._destinations = database, destinations
+        self._webhooks, self._people = webhooks, people
+        self._first_pause, self._lease, self._clock = first_pause, lease, clock
+        self._bell = asyncio.Event()
+
+    def ring(self) -> None:
+        """Something was posted: look at once."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Until cancelled. A database that is away is waited for."""
+        pause = 0.0
+        while True:
+            self._bell.clear()
+            try:
+                pause = await self._pause() if not await self.deliver() else 0.0
+            except DatabaseUnavailable:
+                pause = IDLE_SECONDS
+            if pause:
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._bell.wait()
+                except TimeoutError:
+                    continue
+
+    async def deliver(self) -> int:
+        """One round: an attempt for the oldest message of every destination that is due; how many were attempted."""
+        now = self._clock()
+        taken = await self._database.write(lambda connection: outbox.take(connection, now, int(self._lease * SECOND)))
+        if taken:
+            known = await self._destinations()
+            await asyncio.gather(*(self._attempt(one, known.get(one.message.destination)) for one in taken))
+        return len(taken)
+
+    async def _attempt(self, taken: Taken, destination: Destination | None) -> None:
+        if destination is None:
+            outcome = Outcome("the subscription is no more", final=True)
+        elif destination.channel == WEBHOOK:
+            outcome = await self._webhooks.send(destination.url, destination.secret, taken.message.key, taken.message.body)
+        elif destination.channel == PEOPLE:
+            outcome = await self._people.send(destination.url, taken.message.body)
+        else:
+            outcome = Outcome(f"there is no channel {destination.channel}", final=True)
+        now = self._clock()
+        if outcome.error is None:
+            await self._database.write(lambda connection: outbox.settle(connection, taken.id, outbox.DELIVERED, now))
+        elif outcome.final or now - taken.created_at > GIVEN_UP_AFTER:
+            error = outcome.error
+            await self._database.write(lambda connection: outbox.settle(connection, taken.id, outbox.ABANDONED, now, error))
+        else:
+            due, error = now + int(self._backoff(taken.attempt, outcome) * SECOND), outcome.error
+            await self._database.write(lambda connection: outbox.postpone(connection, taken.id, due, error))
+
+    def _backoff(self, attempt: int, outcome: Outcome) -> float:
+        """Seconds: doubled each time up to an hour, spread by a fifth so that many do not come back together; longer where asked."""
+        pause = min(self._first_pause * 2.0 ** min(attempt - 1, 30), LONGEST_WAIT) * random.uniform(0.8, 1.2)
+        return max(pause, outcome.retry_after or 0.0)
+
+    async def _pause(self) -> float:
+        """Seconds until the next message is due, at most the idle time."""
+        async with self._database.reading() as connection:
+            due = await outbox.next_due(connection)
+        return IDLE_SECONDS if due is None else min(max((due - self._clock()) / SECOND, 0.01), IDLE_SECONDS)
