@@ -53,6 +53,10 @@ class _Account:
         self.first = supplied
         self.classes = supplied * shares
         """whole tokens of each class of suppliers, others last"""
+        self.queue = np.zeros(len(shares))
+        """of those, what each class waits to be paid"""
+        self.led: list[int] = []
+        """events that made them queue"""
         self.bad_debt = self.withdrawn = self.waiting = 0
         self.bore: dict[str, int] = {}
         self.reason: int | None = None
@@ -186,39 +190,44 @@ class PoolBooks:
         """Suppliers who want to leave do, as far as cash goes; whether anybody was paid."""
         acted = False
         hidden = by_market(self._system.book, blind.blind_bad_debt)
-        for code in range(len(self._accounts)):
-            wanted, reasons = self._wanted(code, hidden, market)
+        supplied = self._supplied_usd(market)
+        for code, account in enumerate(self._accounts):
+            wanted, reasons = self._wanted(code, hidden, supplied, market)
             if wanted.any():
-                acted |= self._pay(code, wanted, reasons, tick, float(market[self._system.pools[code].asset]))
+                account.queue, account.led = account.queue + wanted, reasons
+            account.queue = np.minimum(account.queue, account.classes)
+            if account.queue.any() and market[self._system.pools[code].asset] > 0.0:
+                acted |= self._pay(code, tick, float(market[self._system.pools[code].asset]))
         self._outflows.clear()
         return acted
 
-    def _wanted(self, code: int, hidden: Floats, market: Floats) -> tuple[Floats, list[int]]:
-        """Whole tokens that each class wants back, and the events that led to it."""
+    def _wanted(self, code: int, hidden: Floats, supplied: Floats, market: Floats) -> tuple[Floats, list[int]]:
+        """Whole tokens that each class asks back now, and the events that led to it; `hidden` and `supplied` in USD by market."""
         account, pool, rule = self._accounts[code], self._system.pools[code], self._system.runs
         wanted, reasons = np.zeros(len(account.classes)), list[int]()
         if code in self._outflows:
             share, event = self._outflows[code]
             wanted, reasons = account.classes * share, [event]
-        supplied = account.first * float(market[pool.asset])
-        if rule is None or not supplied > 0.0:
+        worth = account.first * float(market[pool.asset])
+        if rule is None or not worth > 0.0:
             return wanted, reasons
-        shaken = account.bad_debt / MICRO >= rule.loss_trigger * supplied and account.bad_debt > 0
-        blind = float(hidden[pool.market]) >= rule.blind_trigger * self._supplied_usd(pool.market, market)
-        if shaken or (blind and float(hidden[pool.market]) > 0.0):
-            wanted = np.maximum(wanted, np.minimum(account.classes, account.first * rule.share_per_tick * self._first_shares(code)))
-            wanted[account.classes <= NOBODY_LEFT * account.first] = 0.0
+        shaken = account.bad_debt > 0 and account.bad_debt / MICRO >= rule.loss_trigger * worth
+        blind = float(hidden[pool.market])
+        if shaken or (blind > 0.0 and blind >= rule.blind_trigger * float(supplied[pool.market])):
+            more = np.minimum(account.classes - account.queue, account.first * rule.share_per_tick * self._first_shares(code))
+            more[more <= NOBODY_LEFT * account.first] = 0.0
+            wanted = np.maximum(wanted, more)
             led = account.reason if shaken else self._hiding(pool.market)
             reasons += [] if led is None else [led]
         return wanted, reasons
 
-    def _supplied_usd(self, market_code: int, market: Floats) -> float:
-        worth = [
-            account.first * float(market[pool.asset])
-            for account, pool in zip(self._accounts, self._system.pools, strict=True)
-            if pool.market == market_code
-        ]
-        return float(np.nansum(worth))
+    def _supplied_usd(self, market: Floats) -> Floats:
+        """What was supplied at first to all pools of each market."""
+        codes = [pool.market for pool in self._system.pools]
+        worth = [account.first * float(market[pool.asset]) for account, pool in zip(self._accounts, self._system.pools, strict=True)]
+        supplied = np.zeros(len(self._system.book.markets))
+        np.add.at(supplied, np.array(codes, dtype=np.intp), np.nan_to_num(worth))
+        return supplied
 
     def _first_shares(self, code: int) -> Floats:
         shares = np.array([share for _, share in self._system.pools[code].suppliers])
@@ -231,20 +240,23 @@ class PoolBooks:
         known = [event for event in events if event is not None]
         return max(known, key=lambda number: (abs(self._ledger.causes[number].amount), -number), default=None)
 
-    def _pay(self, code: int, wanted: Floats, reasons: list[int], tick: int, price: float) -> bool:
+    def _pay(self, code: int, tick: int, price: float) -> bool:
+        """Pay the queue out of the cash that is there; whether anybody was paid."""
         account, causes = self._accounts[code], self._ledger.causes
         cash = max(float(account.classes.sum()) - self._borrowed(code), 0.0)
-        demands, there = micros(wanted * price), round(cash * price * MICRO)
+        demands, there = micros(account.queue * price), round(cash * price * MICRO)
         paid = pay_out(there, demands, pro_rata=self._system.runs is not None and self._system.runs.pro_rata)
-        total, demanded = int(paid.sum()), int(demands.sum())
-        account.waiting = demanded - total
+        total = int(paid.sum())
+        account.waiting = int(demands.sum()) - total
         if total:
+            taken = paid / MICRO / price
             account.withdrawn += total
-            account.classes = np.maximum(account.classes - paid / MICRO / price, 0.0)
-            account.reason = causes.add(tick, CauseKind.WITHDRAWAL, self._names[code], total, reasons)
+            account.classes = np.maximum(account.classes - taken, 0.0)
+            account.queue = np.where(paid >= demands, 0.0, np.maximum(account.queue - taken, 0.0))
+            account.reason = causes.add(tick, CauseKind.WITHDRAWAL, self._names[code], total, account.led)
         if account.waiting and not account.frozen:
             account.frozen = True
-            led = [account.reason] if total and account.reason is not None else reasons
+            led = [account.reason] if total and account.reason is not None else account.led
             causes.add(tick, CauseKind.FREEZE, self._names[code], account.waiting, led)
         return total > 0
 

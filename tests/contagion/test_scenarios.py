@@ -205,6 +205,13 @@ def test_suppliers_leave_until_there_is_no_cash() -> None:
     assert any(cause.kind is CauseKind.FREEZE for cause in frozen.causes)
 
 
+def test_who_waits_is_paid_when_liquidations_bring_cash() -> None:
+    found = _play(PriceShock("ETH", 0.25), SupplierRun("0x01", "USD", 0.8))
+    assert found.cascade.first_round.tolist() == [1, 1, 0, 0, 0]
+    assert found.pools[0].withdrawn == (40_500 + 18_000 + 17_000) * MICRO
+    assert found.pools[0].waiting == 4_500 * MICRO
+
+
 def test_a_run_by_itself_starts_with_bad_debt_or_with_what_an_oracle_hides() -> None:
     calm = _play(PriceShock("ETH", 0.1), runs=RunRule())
     assert calm.pools[0].withdrawn == 0
