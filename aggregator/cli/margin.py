@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     document = margin_document(given, dict.fromkeys(arguments.method))
     if arguments.json:
         sys.stdout.write(document.model_dump_json(by_alias=True) + "\n")
-    if given.missing and not len(given.book) and not given.book.cash:
+    if given.missing and not len(given.book):
         first = given.missing[0]
         raise IncompleteError(f"nothing of the portfolio can be margined: {first.what}: {first.why}")
     if not arguments.json:

@@ -1,4 +1,4 @@
-"""The terminal report of a margin document: one table, a row a method, and below it what the figures do not say.
+"""The terminal report of a margin document: a row a method, isolated against cross, and below what the figures do not say.
 
 Names that come from elsewhere are cleaned and never read as markup. Nothing is wider than the console.
 """
@@ -9,8 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aggregator.cli.wording import money, short_owner
-from aggregator.engine.margin_schema import MarginDocument, MethodDocument, RequirementDocument
+from aggregator.cli.wording import money, move, share, short_owner
+from aggregator.engine.margin_schema import (
+    IsolatedVersusCrossDocument,
+    MarginDocument,
+    MethodDocument,
+    RequirementDocument,
+    TriggerDocument,
+)
 from aggregator.reading.text import clean_text
 
 NARROW = 90
@@ -26,6 +32,8 @@ def print_margin(document: MarginDocument, console: Console) -> None:
     console.print(Text(f"Margin of {owners} at {document.as_of}", "bold"))
     console.print(f"{book.positions:,} positions ({names}), cash {money(book.cash_usd)}; {book.covered:,} of them in the figures")
     console.print(_table(document, console.width < NARROW))
+    if document.isolated_versus_cross is not None:
+        _comparison(document.isolated_versus_cross, console)
     _refusals(document, console)
     _notes(document, console)
     _list(console, "Missing", [f"{one.what}: {one.why}" for one in document.coverage.missing])
@@ -62,6 +70,37 @@ def _row(method: MethodDocument, shown: RequirementDocument, narrow: bool) -> li
     if not narrow:
         cells.append(Text(_short(shown.worst_scenario or "–"), "dim"))
     return cells
+
+
+def _comparison(found: IsolatedVersusCrossDocument, console: Console) -> None:
+    """The same positions in accounts of their own and in one pool."""
+    table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
+    for name in ("isolated versus cross" + (" (≈ covered positions)" if found.of_covered else ""), "each alone", "one pool"):
+        table.add_column(name, justify="left" if name.startswith("isolated") else "right", overflow="fold")
+    for name, rows in (("delta", found.delta), ("vega a point", found.vega)):
+        for one in rows:
+            table.add_row(f"{name} {clean_text(one.underlying, 16)}", money(one.isolated_usd), money(one.cross_usd))
+    for name, pair in (("initial margin", found.initial), ("maintenance margin", found.maintenance)):
+        table.add_row(name, money(pair.isolated_usd), money(pair.cross_usd))
+    trigger, contagion = found.liquidation_trigger, found.contagion
+    known = found.equity_usd is not None
+    table.add_row("liquidated at", _trigger(trigger.isolated, known), _trigger(trigger.cross, known))
+    if contagion.isolated is not None or contagion.cross is not None:
+        each = (contagion.isolated, contagion.cross)
+        table.add_row("positions closed then", *("0" if one is None else f"{one.positions_closed:,}" for one in each))
+        table.add_row("forced trades", *(money("0" if one is None else one.traded_usd) for one in each))
+        table.add_row("price impact", *("0 %" if one is None else share(one.impact) for one in each))
+        table.add_row("cost of the impact", *(money("0" if one is None else one.cost_usd) for one in each))
+        table.add_row("equity dragged along", *(money("0" if one is None else one.dragged_equity_usd) for one in each))
+    console.print(table)
+
+
+def _trigger(found: TriggerDocument | None, known: bool) -> str:
+    if found is None:
+        return "no move" if known else "unknown"
+    if found.position is not None:
+        return f"{clean_text(found.underlying or '', 16)} {move(found.move)}: {clean_text(found.position, 40)}"
+    return f"{clean_text(found.underlying or 'everything', 16)} {move(found.move)}"
 
 
 def _refusals(document: MarginDocument, console: Console) -> None:

@@ -7,12 +7,12 @@ hedge or a missing short option could move them either way; what the covered pos
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from aggregator.engine.figures import fraction, money_down, money_up
 from aggregator.engine.margin_input import MarginInput
+from aggregator.engine.margin_pooling import isolated_versus_cross
 from aggregator.engine.margin_schema import (
     AttributionDocument,
     BookDocument,
@@ -44,6 +44,7 @@ def margin_document(given: MarginInput, methods: Iterable[str] = ()) -> MarginDo
             cash_usd=money_down(given.book.cash),
         ),
         methods=tuple(_method(one, given) for one in chosen.values()),
+        isolated_versus_cross=isolated_versus_cross(given),
         coverage=MarginCoverageDocument(
             complete=not given.missing,
             missing=tuple(MissingDocument(what=one.what, why=one.why) for one in given.missing),
@@ -98,20 +99,12 @@ def _requirements(model: MarginModel[Any], given: MarginInput) -> dict[Kind, tup
     refused = model.refusal(given.book, given.market)
     if refused is not None:
         raise Inapplicable(refused)
-    parameters = parameters_for(model, given)
+    parameters = given.parameters_of(model)
     found = {}
     for kind in Kind:
         requirement = model.requirement(given.book, given.market, parameters, kind)
         found[kind] = requirement, float(model.isolated(given.book, given.market, parameters, kind).sum())
     return found
-
-
-def parameters_for(model: MarginModel[Any], given: MarginInput) -> Any:
-    """The model's own, with the correlations that the file gives where the model reads any."""
-    parameters = model.default_parameters()
-    if given.correlation is not None and hasattr(parameters, "correlation"):
-        return replace(parameters, correlation=(given.correlation.names, given.correlation.matrix))
-    return parameters
 
 
 def _requirement(found: Requirement, alone: float) -> RequirementDocument:

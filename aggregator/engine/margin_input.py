@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -16,14 +16,17 @@ from aggregator.model.position import Component, Side
 from aggregator.model.snapshot import Remark
 from aggregator.model.token import Token, TokenKind
 from aggregator.model.units import to_decimal
-from aggregator.risk.margin.interface import MarginBook
+from aggregator.risk.margin.interface import MarginBook, MarginModel
 from aggregator.risk.margin.market import SECONDS_PER_YEAR, Array, Forward, Market, OptionKey, Quote
 from aggregator.risk.margin.quotes import lacking
+from aggregator.risk.margin.unified_scenarios import UnifiedParameters
 from aggregator.risk.pricing.black76 import CALL, PUT, implied_volatility
 from aggregator.risk.valuation import ComponentValue, LegValue, value_portfolio
 
 if TYPE_CHECKING:
     from aggregator.engine.snapshot import Picture
+
+P = TypeVar("P")
 
 SETTLEMENT = "USDC"
 """what counts as cash; every other asset is a holding"""
@@ -60,6 +63,13 @@ class MarginInput:
     left_out: tuple[Holding, ...] = ()
     """holdings of which the market lacks something"""
     owners: tuple[str, ...] = ()
+
+    def parameters_of(self, model: MarginModel[P]) -> P:
+        """The model's own, with the correlations that were given where the model reads any."""
+        parameters = model.default_parameters()
+        if self.correlation is not None and isinstance(parameters, UnifiedParameters):
+            return replace(parameters, correlation=(self.correlation.names, self.correlation.matrix))
+        return parameters
 
     def with_warnings(self, remarks: Iterable[Remark]) -> MarginInput:
         """The same with these warnings, each once."""

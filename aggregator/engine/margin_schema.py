@@ -77,11 +77,68 @@ class MarginWarningDocument(Document):
     detail: str
 
 
+class ApartAndTogetherDocument(Document):
+    """USD of separate accounts, and of one pool."""
+
+    isolated_usd: str
+    cross_usd: str
+
+
+class ExposureDocument(ApartAndTogetherDocument):
+    underlying: str
+
+
+class TriggerDocument(Document):
+    """`move` is relative, 0 where it is breached already. Without `underlying` everything that is not pegged moves alike."""
+
+    move: str
+    underlying: str | None
+    position: str | None
+
+
+class CascadeDocument(Document):
+    """What the first breach closes. `dragged_equity_usd` would have been kept by separate accounts."""
+
+    positions_closed: int
+    traded_usd: str
+    impact: str
+    cost_usd: str
+    dragged_equity_usd: str
+    rounds: int
+
+
+class TriggersDocument(Document):
+    isolated: TriggerDocument | None
+    cross: TriggerDocument | None
+
+
+class ContagionDocument(Document):
+    isolated: CascadeDocument | None
+    cross: CascadeDocument | None
+
+
+class IsolatedVersusCrossDocument(Document):
+    """By the unified method; vega for one point of volatility. `equity_usd`, triggers and contagion are null where profits are not known.
+
+    A trigger is null where no move breaches. `of_covered`: positions are missing, these figures are of the rest.
+    """
+
+    of_covered: bool
+    equity_usd: str | None
+    delta: tuple[ExposureDocument, ...]
+    vega: tuple[ExposureDocument, ...]
+    initial: ApartAndTogetherDocument
+    maintenance: ApartAndTogetherDocument
+    liquidation_trigger: TriggersDocument
+    contagion: ContagionDocument
+
+
 class MarginDocument(Document):
     schema_: Literal["crossmargin/margin/1"] = Field(alias="schema")
     as_of: str
     owners: tuple[str, ...]
     book: BookDocument
     methods: tuple[MethodDocument, ...]
+    isolated_versus_cross: IsolatedVersusCrossDocument | None
     coverage: MarginCoverageDocument
     warnings: tuple[MarginWarningDocument, ...]

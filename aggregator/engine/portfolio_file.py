@@ -31,7 +31,7 @@ SCHEMA = "crossmargin/portfolio/1"
 
 Finite = Annotated[Decimal, Field(allow_inf_nan=False, ge=Decimal("-1e30"), le=Decimal("1e30"))]
 Amount = Annotated[Decimal, Field(allow_inf_nan=False, ge=0, le=Decimal("1e30"))]
-Positive = Annotated[Decimal, Field(allow_inf_nan=False, gt=0, le=Decimal("1e30"))]
+Positive = Annotated[Decimal, Field(allow_inf_nan=False, ge=Decimal("1e-18"), le=Decimal("1e30"))]
 Share = Annotated[Decimal, Field(allow_inf_nan=False, ge=0, le=1)]
 Volatility = Annotated[Decimal, Field(allow_inf_nan=False, gt=0, le=50)]
 Rate = Annotated[Decimal, Field(allow_inf_nan=False, ge=-1, le=10)]
@@ -155,7 +155,8 @@ def read_portfolio_file(path: Path, now: datetime) -> MarginInput:
     given = load_data(path, PortfolioFile)
     as_of = given.as_of if given.as_of is not None else now
     _refuse_expired(path, given, as_of)
-    remarks: list[Remark] = []
+    _refuse_contradictions(path, given)
+    remarks = list(_doubtful(given))
     holdings = [_holding(one) for one in given.positions]
     market = _market(given, as_of, holdings, remarks)
     covered: list[Holding] = []
@@ -181,6 +182,46 @@ def _refuse_expired(path: Path, given: PortfolioFile, as_of: datetime) -> None:
         if isinstance(one, FuturePosition | OptionPosition) and one.expiry <= as_of:
             expected = f"expired: {_moment(one.expiry)} is not after {_moment(as_of)}, the time the book stands at"
             raise ConfigurationError(path, None, f"positions.{number}.expiry", expected)
+
+
+def _refuse_contradictions(path: Path, given: PortfolioFile) -> None:
+    """One thing that is stated twice with two figures: neither can be chosen without guessing."""
+    for name, market in given.markets.items():
+        expiries = [one.expiry for one in market.expiries]
+        for number, expiry in enumerate(expiries):
+            if expiry in expiries[:number]:
+                where = f"markets.{name}.expiries.{number}.expiry"
+                raise ConfigurationError(path, None, where, f"{_moment(expiry)} stands twice, first in {expiries.index(expiry)}")
+    stated: dict[tuple[object, ...], tuple[int, Decimal]] = {}
+    for number, one in enumerate(given.positions):
+        key: tuple[object, ...]
+        if isinstance(one, SpotPosition):
+            field, value, key = "price", one.price, ("spot", one.symbol or one.underlying)
+        elif isinstance(one, OptionPosition):
+            field, value, key = "volatility", one.volatility, (one.underlying, one.expiry, one.strike)
+        else:
+            continue
+        if value is None:
+            continue
+        first, other = stated.setdefault(key, (number, value))
+        if other != value:
+            raise ConfigurationError(path, None, f"positions.{number}.{field}", f"{value}, but positions.{first} says {other} of the same")
+
+
+def _doubtful(given: PortfolioFile) -> Iterator[Remark]:
+    """What may be meant, and may be a slip: a position that stands there twice, marks of one contract that differ."""
+    seen: dict[AnyPosition, int] = {}
+    marks: dict[tuple[object, ...], tuple[int, Decimal]] = {}
+    for number, one in enumerate(given.positions):
+        first = seen.setdefault(one, number)
+        if first != number:
+            yield Remark("duplicate-position", f"positions.{number} is the same as positions.{first}: both count")
+        if isinstance(one, SpotPosition) or one.mark_price is None:
+            continue
+        key = (one.kind, one.underlying, getattr(one, "expiry", None), getattr(one, "strike", None), one.inverse)
+        at, mark = marks.setdefault(key, (number, one.mark_price))
+        if mark != one.mark_price:
+            yield Remark("marks-differ", f"positions.{number} is marked at {one.mark_price}, positions.{at} at {mark}: the first is used")
 
 
 def _holding(one: AnyPosition) -> Holding:
@@ -235,11 +276,10 @@ def _market(given: PortfolioFile, as_of: datetime, holdings: list[Holding], rema
 def _forwards(given: PortfolioFile, holdings: Iterable[Holding], remarks: list[Remark]) -> Iterator[tuple[tuple[str, int], Forward]]:
     """Of every expiry held: as the file says, else the future's own mark, else spot with a warning."""
     wanted = sorted({(one.instrument.underlying, one.instrument.expiry) for one in holdings if one.instrument.expiry is not None})
-    marks = {
-        (one.instrument.underlying, one.instrument.expiry): one.mark_price
-        for one in holdings
-        if one.instrument.kind is InstrumentKind.FUTURE and one.mark_price is not None
-    }
+    marks: dict[tuple[str, int | None], Decimal] = {}
+    for one in holdings:
+        if one.instrument.kind is InstrumentKind.FUTURE and one.mark_price is not None:
+            marks.setdefault((one.instrument.underlying, one.instrument.expiry), one.mark_price)
     for name, expiry in wanted:
         market = given.markets.get(name)
         if market is None:
@@ -270,17 +310,20 @@ def _perpetuals(given: PortfolioFile, remarks: list[Remark]) -> Iterator[tuple[s
 def _volatilities(
     given: PortfolioFile, as_of: datetime, forwards: dict[tuple[str, int], Forward], remarks: list[Remark]
 ) -> Iterator[tuple[OptionKey, Quote]]:
+    """Of every option: the first that a position states, else behind the first mark price, else the expiry's, else the market's."""
+    held: dict[OptionKey, list[OptionPosition]] = {}
     for one in given.positions:
-        if not isinstance(one, OptionPosition) or one.underlying not in given.markets:
-            continue
-        expiry, market = _seconds(one.expiry), given.markets[one.underlying]
-        said = next((each for each in market.expiries if each.expiry == one.expiry), None)
-        known = one.volatility
-        if known is None and one.mark_price is not None:
-            known = _implied(one, forwards[one.underlying, expiry], (one.expiry - as_of).total_seconds(), remarks)
-        known = known or (said.volatility if said is not None else None) or market.volatility
+        if isinstance(one, OptionPosition) and one.underlying in given.markets:
+            held.setdefault((one.underlying, _seconds(one.expiry), float(one.strike)), []).append(one)
+    expiries = {(name, _seconds(one.expiry)): one for name, market in given.markets.items() for one in market.expiries}
+    for key, positions in held.items():
+        said, forward = expiries.get(key[:2]), forwards[key[:2]]
+        known = next((one.volatility for one in positions if one.volatility is not None), None)
+        if known is None and (marked := next((one for one in positions if one.mark_price is not None), None)) is not None:
+            known = _implied(marked, forward, (marked.expiry - as_of).total_seconds(), remarks)
+        known = known or (said.volatility if said is not None else None) or given.markets[key[0]].volatility
         if known is not None:
-            yield (one.underlying, expiry, float(one.strike)), Quote(float(known), float(said.confidence) if said is not None else 1.0)
+            yield key, Quote(float(known), float(said.confidence) if said is not None else 1.0)
 
 
 def _implied(one: OptionPosition, forward: Forward, seconds: float, remarks: list[Remark]) -> Decimal | None:
