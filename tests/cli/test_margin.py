@@ -28,8 +28,10 @@ positions:
 """
 CALL = "  - {kind: call, underlying: ETH, size: -10, strike: 2800, expiry: 2026-02-01T08:00:00Z}\n"
 PUT = "  - {kind: put, underlying: ETH, size: 5, strike: 2400, expiry: 2026-02-01T08:00:00Z}\n"
-PERPETUALS = "  - {kind: perpetual, underlying: BTC, size: 0.5, entry_price: 59000}\n  - {kind: perpetual, underlying: ETH, size: 3, unrealised: 0}\n"
-MIXED = HEAD + CALL + PUT + PERPETUALS
+PERPETUALS = """\
+  - {kind: perpetual, underlying: BTC, size: 0.5, entry_price: 59000}
+  - {kind: perpetual, underlying: ETH, size: 3, unrealised: 0}
+"""
 UNPRICED = "  - {kind: perpetual, underlying: DOGE, size: 3}\n"
 
 
