@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from aggregator.contagion.simulation import Simulation
     from aggregator.engine.contagion_schema import SimulationDocument
 
-SHOWN_EVENTS = 34
-COLUMNS, ROWS = 9, 9
+SHOWN_EVENTS = 30
+COLUMNS, ENDS_A_CAUSE = 9, 4
 WIDTH, HEIGHT = 0.84, 0.66
 COLOURS = {
     CauseKind.SHOCK: RED,
@@ -37,7 +37,8 @@ _HEX = re.compile(r"0x[0-9a-fA-F]{16,}")
 def causal_graph(found: Simulation, document: SimulationDocument) -> Figure:
     """Events as boxes in columns of what led to what; arrows from cause to effect."""
     from matplotlib.figure import Figure as Made
-    from matplotlib.patches import FancyBboxPatch
+    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+    from matplotlib.path import Path
 
     events = _chosen(found)
     column = _columns(events)
@@ -46,19 +47,18 @@ def causal_graph(found: Simulation, document: SimulationDocument) -> Figure:
     figure = Made(figsize=(1.75 * width + 0.6, 0.72 * height + 1.3), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xlim(-0.05, width - 1 + WIDTH + 0.05)
-    axes.set_ylim(height - 0.2, -0.25)
+    axes.set_ylim(height - 0.2, -0.15)
     axes.axis("off")
     for number, event in events.items():
         x, y = places[number]
         for parent in event.parents:
             if parent in places:
                 px, py = places[parent]
-                axes.annotate(
-                    "",
-                    (x, y + HEIGHT / 2),
-                    (px + WIDTH, py + HEIGHT / 2),
-                    arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 1, "shrinkA": 0, "shrinkB": 0},
-                )
+                start, end = (px + WIDTH, py + HEIGHT / 2), (x, y + HEIGHT / 2)
+                bend = (end[0] - start[0]) / 2
+                bow = Path([start, (start[0] + bend, start[1]), (end[0] - bend, end[1]), end], [Path.MOVETO, *[Path.CURVE4] * 3])
+                arrow = FancyArrowPatch(path=bow, arrowstyle="-|>", mutation_scale=9, color=GREY, linewidth=1)
+                axes.add_patch(arrow)
     for number, event in events.items():
         x, y = places[number]
         colour = COLOURS[event.kind]
@@ -72,7 +72,7 @@ def causal_graph(found: Simulation, document: SimulationDocument) -> Figure:
         if amount:
             axes.text(x + WIDTH / 2, y + 0.54, f"{money_tick(float(f'{amount:.3g}'))} USD", ha="center", va="center", fontsize=7, color=INK)
     left = len(found.causes) - len(events)
-    below = f"{shock_text(document.shocks)}" + (f"; {left} smaller events left out" if left else "")
+    below = f"{shock_text(document.shocks)}" + (f"; {left} other events left out" if left else "")
     titled(axes, "What led to what", below)
     return figure
 
@@ -80,7 +80,12 @@ def causal_graph(found: Simulation, document: SimulationDocument) -> Figure:
 def _chosen(found: Simulation) -> dict[int, Cause]:
     """The largest ends and everything on their main paths, as many as a picture holds."""
     chosen: dict[int, Cause] = {}
+    beside: dict[int, int] = {}  # ends of each cause
     for end in ends(found):
+        main = end.parents[0] if end.parents else -1
+        beside[main] = beside.get(main, 0) + 1
+        if beside[main] > ENDS_A_CAUSE:
+            continue
         path = found.causes.path(end.number)
         if len(path) > COLUMNS:
             path = path[-COLUMNS:]

@@ -76,7 +76,6 @@ def curves(study: CurveStudy, document: CurveDocument) -> Figure:
         _bare(axes)
         axes.plot(falls, values, color=colour, linewidth=2.2, label=f"{name}, static")
         axes.set_ylabel(f"{name}, USD", fontsize=9)
-        axes.set_ylim(bottom=0)
         money_axis(axes, vertical=True)
     if study.cascade is not None:
         bottom.plot(
@@ -91,17 +90,20 @@ def curves(study: CurveStudy, document: CurveDocument) -> Figure:
             axes.axvline(100 * study.spiral.distance, color=GREY, linewidth=1.2, linestyle=":")
         top.annotate(
             f"sales feed themselves\nfrom −{100 * study.spiral.distance:.1f} %",
-            (100 * study.spiral.distance, 1),
+            (100 * study.spiral.distance, 0.5),
             xycoords=("data", "axes fraction"),
-            xytext=(5, -3),
+            xytext=(5, 0),
             textcoords="offset points",
-            va="top",
+            va="center",
+            zorder=0,
             fontsize=8,
             color=GREY,
         )
     bottom.set_xlabel("fall of the basket, %", fontsize=9)
     bottom.set_xlim(0, falls[-1])
     titled(top, "What a fall does", plain(f"{names} fall together") + (LOWER_BOUND if document.lower_bounds else ""))
+    for axes in (top, middle, bottom):
+        axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
     for axes in (top, bottom):
         axes.legend(frameon=False, fontsize=8, loc="upper left" if axes is bottom else "lower right")
     return figure
@@ -110,7 +112,7 @@ def curves(study: CurveStudy, document: CurveDocument) -> Figure:
 def _mark(axes: Axes, fall: float, bad: float) -> None:
     """The worst point, which need not be the last."""
     axes.plot([100 * fall], [bad], "o", color=INK, markersize=6, zorder=5)
-    left = 100 * fall > 0.6 * axes.get_xlim()[1]
+    left = 100 * fall > 30.0
     axes.annotate(
         f"worst: {money_tick(float(f'{bad:.3g}'))} USD at −{100 * fall:.1f} %",
         (100 * fall, bad),
@@ -120,6 +122,7 @@ def _mark(axes: Axes, fall: float, bad: float) -> None:
         va="top",
         fontsize=9,
         color=INK,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
     )
 
 
@@ -179,7 +182,7 @@ def _matrix(values: Floats, rows: list[str], columns: list[str], title: str, bel
     across = np.argsort(-values.sum(axis=0), kind="stable")[:MATRIX_COLUMNS]
     across = across[values[:, across].sum(axis=0) > 0.0]
     shown = np.ma.masked_less_equal(values[np.ix_(order, across)], 0.0)
-    figure, axes = one_figure(max(5.5, 3.6 + 0.52 * len(across)), max(3.0, 1.9 + 0.3 * len(order)))
+    figure, axes = one_figure(max(7.0, 4.2 + 0.52 * len(across)), max(3.6, 2.2 + 0.3 * len(order)))
     axes.grid(False)
     if shown.count() == 0:
         axes.text(0.5, 0.5, "nothing is held", ha="center", va="center", transform=axes.transAxes)
@@ -189,7 +192,7 @@ def _matrix(values: Floats, rows: list[str], columns: list[str], title: str, bel
     image = axes.imshow(shown, cmap="Blues", norm=LogNorm(min(low, high * 0.999), high), aspect="auto")
     for row, column in zip(*np.nonzero(~np.ma.getmaskarray(shown)), strict=True):
         value = float(shown[row, column])
-        dark = value > high * 1e-2
+        dark = np.log(value / low) > 0.55 * np.log(high / low)
         text = money_tick(float(f"{value:.2g}"))
         axes.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else INK)
     axes.set_xticks(range(len(across)), [short(columns[place]) for place in across.tolist()], rotation=40, ha="right", fontsize=8)
@@ -307,8 +310,9 @@ def network_curve_plots(
     figure, axes = one_figure(9, 5)
     falls = 100 * found.moves
     axes.fill_between(falls, 100 * found.loss.min(axis=0), 100 * found.loss.max(axis=0), color=GREY, alpha=0.18, label="band over models")
-    for colour, model, loss in zip(MODEL_COLOURS, found.models, found.loss, strict=False):
-        axes.plot(falls, 100 * loss, color=colour, linewidth=1.8, label=model)
+    for number, (colour, model, loss) in enumerate(zip(MODEL_COLOURS, found.models, found.loss, strict=False)):
+        # later ones thinner and broken, so that those beneath them show where models agree
+        axes.plot(falls, 100 * loss, color=colour, linewidth=3.2 - 0.5 * number, linestyle=("-", "-", "--", "-.", ":")[number], label=model)
     axes.set_xlabel("fall of every node's external assets, %", fontsize=9)
     axes.set_ylabel("equity lost, % of all", fontsize=9)
     axes.set_xlim(0, falls[-1])
@@ -347,7 +351,7 @@ def rank_plots(network: ExposureNetwork, document: RankDocument, folder: Path, f
 def ranking(document: RankDocument) -> Figure:
     """Impact of the first nodes, from the mildest to the most severe model."""
     colours = {"protocol": BLUE, "token": ORANGE, "oracle": RED, "bridge": PINK, "curator": GREEN, "vault": SKY, "market": "#7A7A00"}
-    shown = document.nodes[:RANKED]
+    shown = [one for one in document.nodes[:RANKED] if float(one.impact.high or 0.0) > 0.0] or list(document.nodes[:1])
     figure, axes = one_figure(9, max(3.2, 1.9 + 0.32 * len(shown)))
     seen: set[str] = set()
     for place, one in enumerate(shown):

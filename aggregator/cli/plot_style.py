@@ -86,7 +86,8 @@ def _plain_style(axes: Axes) -> None:
 
 def titled(axes: Axes, title: str, below: str) -> None:
     axes.set_title(f"{title}\n", loc="left", fontsize=12, fontweight="bold", color=INK)
-    axes.text(0, 1.02, below, transform=axes.transAxes, fontsize=9, color=INK, va="bottom")
+    # in points, not in shares of the axes: below a title, whatever the height
+    axes.annotate(below, (0, 1), xycoords="axes fraction", xytext=(0, 5), textcoords="offset points", fontsize=9, color=INK, va="bottom")
 
 
 def money_axis(axes: Axes, vertical: bool = False) -> None:

@@ -103,10 +103,17 @@ def _concentration(one: Concentration) -> schema.ConcentrationDocument:
 
 
 def market_name(book: Book, code: int) -> str:
-    """A market for people."""
+    """A market for people: its label, or its assets where it has one on each side, or the start of its long name."""
     one = book.markets[code]
-    label = one.label or (one.market if len(one.market) <= 14 else f"{one.market[:6]}…{one.market[-4:]}")
+    label = one.label or _pair(book, code) or (one.market if len(one.market) <= 14 else f"{one.market[:6]}…")
     return f"{one.protocol} {label} on {one.chain}"
+
+
+def _pair(book: Book, code: int) -> str:
+    mine = book.reserves.market == code
+    held, owed = ((np.diff(side.pointers) > 0) & mine for side in (book.collateral, book.debt))
+    sides = [list(dict.fromkeys(book.assets[int(asset)].symbol for asset in book.reserves.asset[used])) for used in (held, owed)]
+    return "/".join(side[0] for side in sides) if all(len(side) == 1 for side in sides) else ""
 
 
 def _shadow(book: Book, both: Shadow) -> schema.ShadowDocument:
