@@ -32,6 +32,7 @@ PERPETUALS = """\
   - {kind: perpetual, underlying: BTC, size: 0.5, entry_price: 59000}
   - {kind: perpetual, underlying: ETH, size: 3, unrealised: 0}
 """
+MIXED = HEAD + CALL + PUT + PERPETUALS
 UNPRICED = "  - {kind: perpetual, underlying: DOGE, size: 3}\n"
 
 
