@@ -170,4 +170,5 @@ def _market(state: Market, ledger: Ledger, market: bytes, missing: Missing) -> P
         ),
         held,
         owed,
+        {loan.asset: totals.total_supply_assets},
     )

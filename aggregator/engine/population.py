@@ -25,7 +25,7 @@ from aggregator.engine.population_book import Census, population_book, populatio
 from aggregator.engine.snapshot import EngineMemory
 from aggregator.model.book import Book
 from aggregator.model.errors import EndpointError, InputError
-from aggregator.model.identifiers import ChainId
+from aggregator.model.identifiers import AssetId, ChainId
 from aggregator.model.price import PriceBook
 from aggregator.model.snapshot import Gap, Remark, Snapshot, SnapshotStatus
 from aggregator.prices.answers import FeedAnswers
@@ -65,6 +65,8 @@ class LivePopulation:
     """HTTP requests by chain"""
     rounds: Mapping[ChainId, int]
     """dependent rounds by chain, the head included"""
+    supplied: Mapping[tuple[ChainId, str, str], Mapping[AssetId, int]] = field(default_factory=dict)
+    """raw amounts that lenders supplied, by chain, protocol and market, where lenders are no margin accounts"""
     facts: Mapping[str, int] = field(default_factory=dict)
     """logs folded, and balances that were read after all"""
 
@@ -119,6 +121,12 @@ class PopulationReader:
             population_evidence(census),
             {chain: client.requests - before[chain] for chain, client in clients.items()},
             {reading.snapshot.chain: reading.rounds for reading in readings},
+            {
+                (one.chain, one.protocol, market.market): market.supplied
+                for one in census
+                for market in one.population.markets
+                if market.supplied
+            },
             facts,
         )
 

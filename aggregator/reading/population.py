@@ -58,6 +58,8 @@ class PopulationMarket:
     reserves: tuple[PopulationReserve, ...]
     collateral: PopulationLegs
     debt: PopulationLegs
+    supplied: Mapping[AssetId, int] = field(default_factory=dict)
+    """raw amounts that lenders who are no margin accounts have supplied, by asset; empty where lenders are accounts themselves"""
 
 
 @dataclass(frozen=True, slots=True)
