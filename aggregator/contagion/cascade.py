@@ -194,6 +194,7 @@ class CascadeRun:
     def step(self, blocked: Mask | None = None) -> bool:
         """One round; False when nothing happens any more at these prices."""
         self.ticks += 1
+        self._settled = False
         done = liquidation_round(self.positions, self.oracle, self.sold / self.liquidity, self.impact, self.terms, blocked)
         self._take(done)
         seized, others = self.ledger.liquidations(done, self.oracle, self.market, self.ticks), self._elsewhere()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -82,16 +82,21 @@ def liquidation_round(
     """Liquidate everybody who can be, at oracle prices by reserve; `sold` is what each asset's market has taken so far (USD).
 
     Repaid is min(close factor · debt, what the collateral repays at its bonus); debt left without collateral is bad debt and written
-    off. `blocked`: markets where liquidation is not possible now. Positions are changed.
+    off. `blocked`: markets where liquidation is not possible now; debts there wait. Positions are changed.
     """
     health = positions.near(oracle)
     can = health.liquidatable & (health.debt > terms.dust_usd)
+    held_back = np.zeros(len(can), dtype=np.bool_)
     if blocked is not None:
-        can &= ~blocked[positions.book.account_market[positions.accounts]]
-    rows = np.flatnonzero(can)
+        held_back = can & blocked[positions.book.account_market[positions.accounts]]
+    rows = np.flatnonzero(can & ~held_back)
     chosen = BookHealth(health.weighted[rows], health.debt[rows])
     step = _BestPair if terms.pairing is Pairing.BEST_PAIR else _ProRata
-    return step(positions, rows, chosen, oracle).execute(sold, impact, terms.gate)
+    done = step(positions, rows, chosen, oracle).execute(sold, impact, terms.gate)
+    if not held_back.any():
+        return done
+    waiting = done.waiting_debt + float(health.debt[held_back].sum())
+    return replace(done, waiting=done.waiting + int(np.count_nonzero(held_back)), waiting_debt=waiting)
 
 
 class _Step:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from aggregator.contagion.backing import Backing
 from aggregator.contagion.cascade import CascadeResult, CascadeRun
 from aggregator.contagion.causes import Cause, Causes
-from aggregator.contagion.evidence import Evidence, together
+from aggregator.contagion.evidence import FLOOR, Evidence, together
 from aggregator.contagion.lookthrough import LookThrough
 from aggregator.contagion.money import MICRO
 from aggregator.contagion.pools import PoolBooks, PoolState
@@ -80,7 +80,7 @@ class _Play:
     """The state between ticks."""
 
     def __init__(self, system: System, scenario: Scenario, tick_seconds: float, filled: Evidence) -> None:
-        self._system, self._scenario, self._filled = system, scenario, filled
+        self._system, self._scenario = system, scenario
         self._causes = Causes()
         self._backing = None if system.tokens is None else Backing(system.tokens, self._causes)
         self._tokens = system.token_codes()
@@ -103,7 +103,9 @@ class _Play:
         self._run.set_market(self._run.base, self._rates, {})
         self._pools = PoolBooks(system, self._run.ledger, self._struck.outflows)
         self._factors = [self._token_factors()]
-        self._blind = [self._shadow()]
+        self._evidence = together([filled, self._behind()])
+        self._seen = self._shadow()
+        self._blind = [self._hidden()]
 
     def to_the_end(self, maximum_ticks: int) -> Simulation:
         if self._struck.sales.any():
@@ -120,14 +122,14 @@ class _Play:
         traded = self._run.step(self._struck.paused)
         lost = self._pools.write_down(self._run.ticks, self._run.market)
         moved = self._revalue(lost)
-        left = self._pools.withdraw(self._run.ticks, self._blind[-1], self._run.market)
+        left = self._pools.withdraw(self._run.ticks, self._seen, self._run.market)
+        if not (traded or moved or left):
+            return False
         if moved:
-            self._blind.append(self._shadow())
-        elif traded or left:
-            self._blind.append(self._blind[-1])
-        if traded or moved or left:
-            self._factors.append(self._token_factors())
-        return traded or moved or left
+            self._seen = self._shadow()
+        self._blind.append(self._hidden())
+        self._factors.append(self._token_factors())
+        return True
 
     def _revalue(self, lost: dict[int, tuple[int, int]]) -> bool:
         """What stands behind tokens after losses (token: micro-dollars and the event) and after what markets did; then prices follow."""
@@ -196,11 +198,12 @@ class _Play:
         return np.zeros(0) if self._backing is None else self._backing.factor
 
     def _net_asset_values(self) -> Floats | None:
-        """USD by asset of what stands behind it, NaN for an asset that is not looked through."""
+        """USD by asset of what stands behind it, NaN for an asset that is not looked through, or not far enough to say."""
         if self._backing is None:
             return None
         claimed = self._backing.behind_claim
         per_unit = np.where(np.isnan(claimed), self._backing.factor, claimed)
+        per_unit = np.where(self._backing.found.known >= FLOOR, per_unit, np.nan)
         values: Floats = np.where(self._tokens >= 0, self._system.book.prices * per_unit[self._tokens], np.nan)
         return values
 
@@ -217,14 +220,14 @@ class _Play:
             None if self._backing is None else self._backing.found,
             np.array(self._factors),
             self._shadow(),
-            np.array([np.nan if one.total_blind_bad_debt is None else one.total_blind_bad_debt for one in self._blind]),
+            np.array(self._blind),
             self._pools.states(),
             self._pools.unallocated,
             self._pools.borne,
             self._run.ticks,
             settled,
             self._reasons(),
-            together([cascade.evidence, self._filled, *self._token_evidence()]),
+            together([cascade.evidence, self._evidence]),
         )
 
     def _reasons(self) -> dict[str, int]:
@@ -234,10 +237,21 @@ class _Play:
             result[event.subject] = event.number
         return result
 
-    def _token_evidence(self) -> list[Evidence]:
-        """What is known behind the tokens that accounts hold."""
+    def _behind(self) -> Evidence:
+        """Share of the collateral whose backing is known, and whose real assets are not."""
         if self._backing is None:
-            return []
+            return Evidence(1.0)
         found, book = self._backing.found, self._system.book
-        held = np.unique(book.reserves.asset[np.diff(book.collateral.pointers) > 0])
-        return [found.evidence(found.composition.names[int(token)]) for token in np.unique(self._tokens[held]) if token >= 0]
+        units = np.bincount(book.collateral.reserves(), np.nan_to_num(book.collateral.amounts), len(book.reserves))
+        worth = np.bincount(book.reserves.asset, np.nan_to_num(units * book.reserves.oracle_price), len(book.assets))
+        known = np.where(self._tokens >= 0, np.nan_to_num(found.known[self._tokens]), 1.0)
+        held = np.unique(self._tokens[(worth > 0.0) & (self._tokens >= 0)])
+        missing = [item for token in held for item in found.evidence(found.composition.names[int(token)]).missing]
+        total = float(worth.sum())
+        return Evidence(float(worth @ known) / total if total > 0.0 else 1.0, tuple(dict.fromkeys(missing)))
+
+    def _hidden(self) -> float:
+        """Bad debt that oracles hide; NaN where too little is known to say."""
+        known = together([self._seen.evidence, self._evidence])
+        total = known.figure(float(np.nansum(self._seen.blind_bad_debt)))
+        return np.nan if total is None else total

@@ -230,6 +230,7 @@ def test_a_paused_market_waits() -> None:
     assert found.cascade.rounds == 0
     assert found.pools[0].bad_debt == 0
     assert found.shadow.oracle.liquidatable.tolist() == [True, True, True, False, False]
+    assert found.cascade.waiting_debt == pytest.approx(51_000.0)
 
 
 def test_shocks_compose() -> None:
@@ -367,7 +368,11 @@ def test_systems_that_do_not_fit_are_refused() -> None:
 
 
 def test_what_stands_behind_a_collateral_and_is_not_known_is_said() -> None:
-    tokens = composition({"vault": None, "USD": 500_000.0})
-    found = simulate(System(_book(), no_impact(5), tokens, {VAULT: "vault", USD: "USD"}), Scenario("fall", (PriceShock("USD", 0.1),)))
+    tokens = composition({"ETH": None, "vault": 40_000.0})
+    named = {ETH: "ETH", STETH: "ETH", FAR: "ETH", VAULT: "vault"}
+    found = simulate(System(_book(), no_impact(5), tokens, named), Scenario("fall", (ProtocolLoss("vault", 0.01),)))
     assert not found.evidence.sufficient
-    assert "real assets of vault" in found.evidence.missing
+    assert found.evidence.known_share == pytest.approx(1.0 - 75.0 / 135.0)
+    assert "real assets of ETH" in found.evidence.missing
+    assert np.isnan(found.blind_bad_debt).all(), "what is not known is neither nothing nor calm"
+    assert _prices(found) == pytest.approx([2500.0, 2500.0, 2500.0, 0.99, 1.0])
