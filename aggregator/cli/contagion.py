@@ -6,6 +6,7 @@ import argparse
 
 from aggregator.cli.contagion_curve import add_curve
 from aggregator.cli.contagion_rank import add_rank
+from aggregator.cli.contagion_record import add_record
 from aggregator.cli.contagion_replay import add_replay
 from aggregator.cli.contagion_simulate import add_simulate
 
@@ -16,6 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_simulate(subparsers)
     add_rank(subparsers)
     add_replay(subparsers)
+    add_record(subparsers)
 
 
 def run(arguments: argparse.Namespace) -> int:
