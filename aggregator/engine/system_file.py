@@ -6,7 +6,8 @@
      "depth": {"WETH": 4e7, "vault": [[0, 1], [1e6, 0.9]]},
      "pools": [{"market": "aave-v3 Core", "asset": "USDC", "supplied": 1e8, "borrowed": 8e7, "suppliers": {"vault": 0.05}}],
      "bridges": [{"name": "Span", "token": "vault", "locked": 10, "minted": {"eip155:10": 10}, "tokens": {"": "vault"}}],
-     "oracles": [{"asset": "vault", "kind": "rate", "deviation": 0.005, "heartbeat": 86400}],
+     "oracles": [{"asset": "vault", "kind": "rate", "deviation": 0.005, "heartbeat": 86400},
+                 {"asset": "USDe", "follows": "USDC", "ceiling": 1.04}],
      "reactions": [{"source": "perpetuals", "asset": "WETH", "falls": [0, 0.2], "sold": [0, 3e7]}],
      "redeemable": {"vault": [{"name": "cash", "worth": 1e6, "cost": 0.0}]},
      "liquidators": {"gas": 5.0, "auctions": 0.3},
@@ -15,7 +16,7 @@
 Every part may be left out. Money is in USD, amounts of pools and bridges in whole tokens, times in seconds, shares of 1; `null` is what is
 not known. `assets` says which token an asset of the population (by id or symbol, on every chain) is; one named like a token is that token
 unless said otherwise. A depth is the value whose sale takes the price to 1/e, or a curve of (sold, price factor). An asset without one has
-a depth that is not known.
+a depth that is not known. `follows` is the asset whose market an oracle reads, if not its own, and `market` one of several.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aggregator.contagion.bridges import BridgeLedger, Minted
 from aggregator.contagion.composition import Composition, composition
-from aggregator.contagion.impact import ExponentialImpact, Impact, MeasuredImpact, MixedImpact
+from aggregator.contagion.impact import ExponentialImpact, Impact, MeasuredImpact, MixedImpact, no_impact
 from aggregator.contagion.liquidations import Gate, LiquidationTerms, Pairing
 from aggregator.contagion.money import MICRO
 from aggregator.contagion.oracles import OracleKind, OracleRules, following
@@ -91,6 +92,7 @@ class BridgeGiven(_Given):
 class OracleGiven(_Given):
     asset: str
     market: str | None = None
+    follows: str | None = None
     kind: str = "spot"
     deviation: Amount = 0.0
     heartbeat: Amount | None = None
@@ -162,7 +164,7 @@ def read_system(path: Path, book: Book, impact: Impact | None = None) -> System:
 
 def system_of(given: SystemFile, book: Book, impact: Impact | None = None) -> System:
     """The system that a document describes around a population; InputError for a name that neither has."""
-    tokens = _composition(given)
+    book, tokens = _following(given, book), _composition(given)
     of_asset = _asset_tokens(given, book)
     bare = System(book, impact or ExponentialImpact(np.full(len(book.assets), np.nan)), tokens, of_asset)
     gate = given.liquidators
@@ -277,16 +279,31 @@ def _impact(depth: Mapping[str, Depth], system: System) -> Impact:
     return MixedImpact((system.impact, ExponentialImpact(plain), measured), which)
 
 
+def _following(given: SystemFile, book: Book) -> Book:
+    """The book with oracles that follow other assets than before."""
+    if all(one.follows is None for one in given.oracles):
+        return book
+    bare, priced_by = System(book, no_impact(len(book.assets))), book.reserves.priced_by.copy()
+    for one in given.oracles:
+        if one.follows is not None:
+            priced_by[_oracle_places(one, bare)] = _codes(bare, one.follows)[0]
+    return replace(book, reserves=replace(book.reserves, priced_by=priced_by))
+
+
+def _oracle_places(one: OracleGiven, system: System) -> NDArray[np.bool_]:
+    """The reserves that an oracle prices."""
+    places: NDArray[np.bool_] = np.isin(system.book.reserves.asset, _codes(system, one.asset))
+    return places if one.market is None else places & (system.book.reserves.market == system.market_named(one.market))
+
+
 def _oracles(given: SystemFile, system: System) -> OracleRules:
-    rules, reserves = following(system.book), system.book.reserves
+    rules = following(system.book)
     kind, base = rules.kind.copy(), rules.base.copy()
     columns = {name: getattr(rules, name).copy() for name in ("deviation", "heartbeat", "window", "ceiling")}
     for one in given.oracles:
         if one.kind not in KINDS:
             raise InputError(f"oracle of {one.asset}: kind is {one.kind!r}; expected one of {', '.join(KINDS)}")
-        places = np.isin(reserves.asset, _codes(system, one.asset))
-        if one.market is not None:
-            places &= reserves.market == system.market_named(one.market)
+        places = _oracle_places(one, system)
         kind[places] = KINDS[one.kind]
         columns["deviation"][places], columns["window"][places] = one.deviation, one.window
         columns["heartbeat"][places] = np.inf if one.heartbeat is None else one.heartbeat

@@ -13,6 +13,7 @@ import pytest
 from aggregator.contagion.cascade import CascadeResult, cascade
 from aggregator.contagion.impact import no_impact
 from aggregator.contagion.liquidations import LiquidationTerms, Pairing
+from aggregator.engine import analysis
 from aggregator.engine.population import PopulationRequest, take_population
 from aggregator.localnet import controls
 from aggregator.localnet.deploy import lending, morpho
@@ -175,6 +176,25 @@ async def test_the_first_round_is_what_the_pools_do(still: World, factor: str, l
         assert unpaid == pytest.approx(said.bad_debt, rel=1e-7, abs=0.01)
         if said.bad_debt and protocol == "aave-v3":
             assert left == 0.0
+
+
+@pytest.mark.parametrize(("symbol", "factor"), [("ETH", "0.8"), ("BTC", "0.85"), ("LINK", "0.7")])
+async def test_what_is_foretold_before_a_shock_is_what_the_contracts_see_after_it(still: World, symbol: str, factor: str) -> None:
+    """The simulation knows the book as it was; the feeds then move, and every oracle and every verdict is what it said."""
+    before = await _book(still)
+    nothing_moves = analysis.impact(before, {}, float("inf"))
+    terms = LiquidationTerms(Pairing.BEST_PAIR, dust_usd=0.0)
+    foretold = analysis.simulate(before, [f"price:{symbol}={(float(factor) - 1.0) * 100}%"], nothing_moves, terms)
+    await controls.move_price(still, symbol, factor)
+    after = await _book(still)
+    said = foretold.cascade.oracle_prices[0]
+    assert said == pytest.approx(after.reserves.oracle_price, rel=1e-7), "oracles round to 8 decimals"
+    assert not np.array_equal(after.reserves.oracle_price, before.reserves.oracle_price)
+    there = {key: row for row, key in enumerate(_keys(after))}
+    assert set(there) == set(_keys(before))
+    verdicts = after.health().liquidatable[[there[key] for key in _keys(before)]]
+    assert np.array_equal(before.health(said).liquidatable, verdicts)
+    assert set(np.flatnonzero(foretold.cascade.first_round == 1)) == set(np.flatnonzero(verdicts))
 
 
 async def test_round_after_round_the_pools_end_where_the_simulation_ends(still: World) -> None:

@@ -87,6 +87,13 @@ def test_a_scenario_on_it_goes_round(tmp_path: Path) -> None:
     assert free.pools[0].bore["reserve fund"] == 500_000_000
 
 
+def test_an_oracle_that_follows_another_asset_under_a_ceiling(tmp_path: Path) -> None:
+    system = _read(tmp_path, {"oracles": [{"asset": "vault", "market": "0x01", "follows": "USDC", "ceiling": 1.04}]})
+    assert system.book.reserves.priced_by.tolist() == [0, 2, 2]
+    found = simulate(system, Scenario("x", (shock_from_text("price:USDC=20%"), shock_from_text("price:vault=-50%"))))
+    assert found.cascade.oracle_prices[-1].tolist() == pytest.approx([2500.0, 1.04, 1.2])
+
+
 def test_an_empty_file_is_the_population_alone(tmp_path: Path) -> None:
     system = _read(tmp_path, {})
     assert system.tokens is None and system.asset_tokens == {} and system.pools == ()
