@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -167,6 +168,24 @@ def growth(repeats: int, random: np.random.Generator) -> None:
         print(f"  {name:16} {1e3 * taken[0]:7.1f} ms {1e3 * taken[1]:7.1f} ms, {taken[1] / taken[0]:5.1f} times")
 
 
+def approximation(random: np.random.Generator, count: int = 1_500) -> None:
+    """What an expansion in Greeks requires against a full revaluation of the same scan, on random books."""
+    model = models()["greeks"]
+    every = model.default_parameters()
+    near = replace(every, scenarios=tuple(one for one in every.scenarios if abs(one.move) < 0.17))
+    books = [MarginBook(tuple(made(int(random.integers(1, 9)), random))) for _ in range(count)]
+    market: Market = market_of([one for book in books for one in book.holdings], SPOT)
+    print(f"an expansion in Greeks against full revaluation, {count:,} random books of up to eight options and a perpetual")
+    for name, parameters in (("within 16 %", near), ("with the tails", every)):
+        found = [model.requirement(book, market, parameters, Kind.INITIAL) for book in books]
+        errors = [100 * (one.amount / full - 1) for one in found if (full := one.components["full-revaluation"]) > 1]
+        low, quarter, middle, three, high = np.percentile(errors, [5, 25, 50, 75, 95])
+        print(
+            f"  {name:16} 5 % below {low:.0f} %, quartiles {quarter:+.0f}, {middle:+.0f}, {three:+.0f} %, 95 % below {high:+.0f} %, "
+            f"least {min(errors):.0f}, most {max(errors):+,.0f} %"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
@@ -177,6 +196,7 @@ def main() -> None:
     what_if(given.repeats, random)
     population(given.repeats, given.portfolios, random)
     growth(given.repeats, random)
+    approximation(np.random.default_rng(11))
 
 
 if __name__ == "__main__":
