@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aggregator.chains.arguments import OwnerAddress, OwnerName, parse_owner, resolve_chain
@@ -20,10 +21,11 @@ from aggregator.engine.chain import ChainReading
 from aggregator.engine.live_assess import Assessed, Workers, assess
 from aggregator.engine.live_blocks import WINDOW, Trail
 from aggregator.engine.live_chain import ChainLoop, ChainState, Urgency
-from aggregator.engine.live_events import alert_event, health_event, withdrawn_events
+from aggregator.engine.live_events import SYSTEMIC, alert_event, health_event, withdrawn_events
 from aggregator.engine.live_head import HeadFollower
 from aggregator.engine.live_owner import Concerned, Followed, kept_though_silent, owner_key
 from aggregator.engine.live_stream import StreamHub
+from aggregator.engine.live_systemic import Population
 from aggregator.engine.settings import Settings
 from aggregator.engine.snapshot import Engine, picture
 from aggregator.model.errors import IncompleteError
@@ -69,6 +71,7 @@ class Live:
         self._orphans: deque[str] = deque(maxlen=ORPHANS_KEPT)
         self._names: dict[OwnerName, tuple[float, OwnerAddress]] = {}
         self._passed: dict[ChainId, float] = {}
+        self._asides: set[asyncio.Future[None]] = set()
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -128,9 +131,29 @@ class Live:
             raise IncompleteError(f"{one.key} could not be read within {PATIENCE_SECONDS:.0f} seconds") from None
         return one
 
+    def asked_again(self, keys: Iterable[str]) -> None:
+        """Somebody still listens for these: they are not forgotten."""
+        now = asyncio.get_running_loop().time()
+        for key in keys:
+            one = self.followed.get(key)
+            if one is not None:
+                one.asked_at = now
+
     def states(self) -> tuple[ChainState, ...]:
         """Of every chain, in order."""
         return tuple(self.loops[chain].state for chain in self.chains if chain in self.loops)
+
+    def silent_seconds(self, state: ChainState) -> float | None:
+        """How long nothing was heard of a chain's head; None where nothing ever was."""
+        return asyncio.get_running_loop().time() - state.seen_at if state.seen_at else None
+
+    def coverage(self) -> float:
+        """Share of what is to be served that is there: chains whose head is known, and watched owners who have been read."""
+        states = self.states()
+        known = sum(one.head is not None and not one.trouble for one in states) / len(states) if states else 0.0
+        watched = [one for one in self.followed.values() if one.watched]
+        read = sum(one.assessed is not None for one in watched) / len(watched) if watched else 1.0
+        return min(known, read)
 
     # -- following --------------------------------------------------------------------------------------------------
 
@@ -271,6 +294,12 @@ class Live:
                 return _numbered(events, await chronicle.record(connection, Entry(events=events)))
 
             self.hub.publish(await self.database.write(work))
+
+    def population_read(self, population: Population) -> None:
+        """Systemic figures are new: tell whoever looks at them."""
+        body = orjson.dumps({"source": population.name, "version": str(population.version)}).decode()
+        self._asides.add(aside := asyncio.ensure_future(self._publish(Entry(events=(Event(SYSTEMIC, _now(), body),)))))
+        aside.add_done_callback(self._asides.discard)
 
     async def _publish(self, entry: Entry, show: Callable[[], None] = lambda: None) -> None:
         """Store, then `show`, then tell: whoever is told finds what he was told of. One at a time, so that ids are told in their order;

@@ -37,6 +37,16 @@ def _frozen(items: dict[object, object]) -> MappingProxyType[object, object]:
 copyreg.pickle(MappingProxyType, lambda proxy: (_frozen, (dict(proxy),)))
 
 
+@dataclass(frozen=True, slots=True)
+class AssetHaircut:
+    """An asset's haircut as decimals between 0 and 1; `parts` by name."""
+
+    asset: str
+    symbol: str
+    haircut: str
+    parts: tuple[tuple[str, str], ...]
+
+
 @dataclass(slots=True)
 class Assessed:
     """An owner's finished document. `snapshot`: its id, the SHA-256 of the document, 64 hex digits."""
@@ -52,6 +62,8 @@ class Assessed:
     """distance of the nearest liquidation as a share of the market's prices; infinite where there is none"""
     model: str
     blocks: tuple[tuple[str, Block], ...]
+    haircuts: tuple[AssetHaircut, ...]
+    """of what is owned, each asset once"""
     _compressed: bytes | None = field(default=None, repr=False)
 
     @property
@@ -85,7 +97,20 @@ def assess(picture: Picture) -> Assessed:
         nearest_move=_nearest(document),
         model=f"{figures.model} {figures.score_version}",
         blocks=tuple((one.chain, one.block) for one in picture.portfolio.snapshots if one.block is not None),
+        haircuts=_haircuts(document),
     )
+
+
+def _haircuts(document: HealthDocument) -> tuple[AssetHaircut, ...]:
+    positions = (*document.positions, *(one for account in document.margin_accounts for one in account.positions))
+    found: dict[str, AssetHaircut] = {}
+    for leg in (leg for position in positions for leg in position.legs):
+        if leg.haircut is not None and leg.haircut_parts is not None:
+            parts = tuple((name, str(value)) for name, value in leg.haircut_parts.model_dump().items())
+            known = found.get(leg.asset)
+            if known is None or float(known.haircut) < float(leg.haircut):
+                found[leg.asset] = AssetHaircut(leg.asset, leg.symbol, leg.haircut, parts)
+    return tuple(found.values())
 
 
 def _nearest(document: HealthDocument) -> float:

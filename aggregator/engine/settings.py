@@ -66,7 +66,9 @@ class Settings(BaseSettings):
 
     history_days: Count = 365
     events_days: Count = 7
-    population: Path | None = None
+    population: str | None = None
+    population_seconds: Seconds = 600.0
+    allow_private_webhooks: bool = False
 
     @classmethod
     def settings_customise_sources(

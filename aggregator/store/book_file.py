@@ -235,8 +235,20 @@ class _Rows:
 
 def _first_and_codes(keys: NDArray[np.int64]) -> tuple[NDArray[np.intp], Codes]:
     """(first row of each distinct key, code of every row), in the order of the keys' values."""
-    _, first, codes = np.unique(keys, return_index=True, return_inverse=True)
-    return first, codes.astype(np.int32)
+    distinct, codes = _distinct_and_codes(keys)
+    first = np.empty(len(distinct), dtype=np.intp)
+    first[codes[::-1]] = np.arange(len(keys) - 1, -1, -1)  # of rows with the same code the last one written stays: the first
+    return first, codes
+
+
+def _distinct_and_codes(values: NDArray[np.generic]) -> tuple[NDArray[np.generic], Codes]:
+    """(distinct values, ascending, code of every row). Hashed: several times faster on millions of rows than sorting them."""
+    encoded = _pyarrow().array(values).dictionary_encode()
+    distinct = encoded.dictionary.to_numpy(zero_copy_only=False)
+    order = np.argsort(distinct, kind="stable")
+    rank = np.empty(len(order), dtype=np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return distinct[order], rank[encoded.indices.to_numpy()]
 
 
 def _reserves(
@@ -244,9 +256,8 @@ def _reserves(
 ) -> tuple[NDArray[np.intp], Codes]:
     key = (market.astype(np.int64) * asset_count + asset) * asset_count + priced_by
     for column in (threshold, bonus):
-        distinct, codes = np.unique(column, return_inverse=True)
-        _, key = np.unique(key, return_inverse=True)
-        key = key.astype(np.int64) * len(distinct) + codes
+        distinct, codes = _distinct_and_codes(column)
+        key = _distinct_and_codes(key)[1].astype(np.int64) * len(distinct) + codes
     return _first_and_codes(key)
 
 

@@ -113,6 +113,8 @@ class SubscriptionRow(SQLModel, table=True):
     owner: str | None = Field(default=None, max_length=64, index=True)
     channel: str = Field(max_length=16)
     target: str
+    secret: str = Field(default="", sa_column=sa.Column(sa.String, nullable=False, server_default=""))
+    """that webhooks are signed with, hex; it is needed to sign, so it cannot be kept as a hash"""
     severity: str = Field(max_length=16)
     """the least grave that is told"""
     created_by: str = Field(max_length=64, index=True)

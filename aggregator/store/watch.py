@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,11 +28,14 @@ class Subscription:
 
     owner: Address | None
     channel: str
-    target: str
+    target: str = field(repr=False)
+    """a URL, which may hold a key"""
     severity: str
     created_by: str
     created_at: Moment
     id: str = ""
+    secret: str = field(default="", repr=False)
+    """hex"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ async def subscribe(connection: AsyncConnection, wanted: Subscription) -> str:
         "owner": wanted.owner,
         "channel": wanted.channel,
         "target": wanted.target,
+        "secret": wanted.secret,
         "severity": wanted.severity,
         "created_by": wanted.created_by,
         "created_at": wanted.created_at,
@@ -133,7 +137,7 @@ async def subscriptions(connection: AsyncConnection, by: str | None = None) -> t
     if by is not None:
         wanted = wanted.where(SUBSCRIPTIONS.c.created_by == by)
     return tuple(
-        Subscription(row.owner, row.channel, row.target, row.severity, row.created_by, row.created_at, row.id)
+        Subscription(row.owner, row.channel, row.target, row.severity, row.created_by, row.created_at, row.id, row.secret)
         for row in await connection.execute(wanted)
     )
 

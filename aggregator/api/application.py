@@ -1,0 +1,29 @@
+"""The HTTP application: every operation of `routes.MODULES`, one middleware around them, and the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+from aggregator.api.context import APP, App
+from aggregator.api.middleware import OPERATION, Operations, around, finish
+from aggregator.api.operation import LARGEST_BODY, Operation
+from aggregator.api.page import page_routes
+from aggregator.api.routes import all_routes
+
+
+def application(app: App, operations: tuple[Operation, ...] | None = None, echarts: Path | None = None) -> web.Application:
+    """What aiohttp serves. `echarts`: see the page."""
+    served = operations if operations is not None else all_routes()
+    made = web.Application(middlewares=[around], client_max_size=LARGEST_BODY)
+    made[APP] = app
+    made[OPERATION] = Operations((one.handler, one) for one in served)
+    for one in served:
+        if one.method == "GET":
+            made.router.add_get(one.path, one.handler)
+        else:
+            made.router.add_route(one.method, one.path, one.handler)
+    made.add_routes(page_routes(echarts))
+    made.on_response_prepare.append(finish)
+    return made

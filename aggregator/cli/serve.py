@@ -1,0 +1,196 @@
+"""`crossmargin serve`: the live loop, the API, the stream and the page in one process, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aggregator.model.errors import CrossmarginError
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from aggregator.engine.settings import Settings
+
+SHUTDOWN_SECONDS = 10.0
+LOCAL_CHAINS_PORT = 0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", metavar="H", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", metavar="N", type=int, help="port to listen on, 0 for a free one (default 8080)")
+    parser.add_argument("--local", action="store_true", help="on local chains with seeded owners, which are watched; ends with them")
+    parser.add_argument("--json", action="store_true", help="print one JSON line on stdout once it listens")
+    group = parser.add_argument_group("which chains, and through what")
+    group.add_argument("--chains", metavar="FILE", type=Path, help="chains.yaml to use instead of the shipped one")
+    group.add_argument("--rpc", metavar="CHAIN=URL", action="append", default=[], help="endpoint of a chain (repeatable)")
+    group.add_argument("--chain", metavar="CHAIN", action="append", default=[], help="read only this chain (repeatable)")
+    parser.epilog = "Everything else is set by the environment or a settings file: see docs/settings.md."
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 once it was ended; InputError (2) for a bad setting; 1 where the port is taken or the database cannot be opened."""
+    return asyncio.run(_serve(arguments, time.perf_counter()))
+
+
+async def _serve(arguments: argparse.Namespace, started: float) -> int:
+    from aggregator.cli.service_log import Redaction, begin
+    from aggregator.engine.settings import load_settings
+
+    async with AsyncExitStack() as stack:
+        given = _given(arguments)
+        ended = _ending()
+        owners: tuple[str, ...] = ()
+        if arguments.local:
+            local = await stack.enter_async_context(_local_network())
+            given |= local.settings
+            owners = local.owners
+        settings = load_settings(**given)
+        url = settings.database_url.get_secret_value()
+        begin(settings.log, Redaction.of_environment(url))
+        runner = await stack.enter_async_context(service(settings, owners))
+        address = await _listen(runner, settings)
+        _say(arguments, address, time.perf_counter() - started)
+        await ended.wait()
+    return 0
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says comes before the environment."""
+    named: dict[str, Any] = {"host": arguments.host, "port": arguments.port, "chains_file": arguments.chains}
+    named |= {"rpc": tuple(arguments.rpc) or None, "chains": tuple(arguments.chain) or None}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _ending() -> asyncio.Event:
+    """Set by the first SIGINT or SIGTERM; the second ends the process at once."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end(number: int) -> None:
+        ended.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end, number)
+    return ended
+
+
+@asynccontextmanager
+async def service(settings: Settings, owners: tuple[str, ...] = ()) -> AsyncIterator[web.AppRunner]:
+    """Everything but the port, running. `owners` are watched from the start."""
+    from aiohttp import web
+
+    from aggregator.api.application import application
+    from aggregator.api.context import App
+    from aggregator.api.limits import RateLimiter
+    from aggregator.api.metrics import Metrics
+    from aggregator.chains.arguments import rpc_overrides
+    from aggregator.chains.configuration import load_chains
+    from aggregator.chains.network import Network
+    from aggregator.engine.live import Live
+    from aggregator.engine.live_assess import Workers
+    from aggregator.engine.live_stream import StreamHub
+    from aggregator.engine.live_systemic import Systemic
+    from aggregator.engine.snapshot import Engine
+    from aggregator.model.identifiers import parse_address
+    from aggregator.store.database import Database
+
+    configuration = load_chains(settings.chains_file)
+    database = Database.at(settings.database_url.get_secret_value())
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(database)
+        network = await stack.enter_async_context(Network(configuration, rpc_overrides=rpc_overrides(settings.rpc, configuration)))
+        hub = StreamHub(database)
+        live = Live(Engine(network), database, hub, Workers(settings.workers), settings)
+        systemic = Systemic(settings.population, network, live.chains, settings.population_seconds, live.population_read)
+        app = App(
+            live=live,
+            database=database,
+            hub=hub,
+            systemic=systemic,
+            settings=settings,
+            metrics=Metrics(),
+            reads=RateLimiter("reads", settings.reads_per_minute, time.monotonic),
+            writes=RateLimiter("writes", settings.writes_per_minute, time.monotonic),
+            now=lambda: time.time_ns() // 1_000,
+        )
+        app.metrics.observe(live)
+        await live.start()
+        stack.push_async_callback(live.stop)
+        population = asyncio.create_task(systemic.run())
+        stack.push_async_callback(_cancel, population)
+        if owners:
+            await live.watch([parse_address(owner) for owner in owners], "local")
+        runner = web.AppRunner(application(app), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        # streams end before the server waits for its connections
+        stack.callback(hub.close)
+        yield runner
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> str:
+    from aiohttp import web
+
+    site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+    try:
+        await site.start()
+    except OSError as error:
+        raise CrossmarginError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _say(arguments: argparse.Namespace, address: str, seconds: float) -> None:
+    if arguments.json:
+        sys.stdout.write(json.dumps({"schema": "crossmargin/serve/1", "url": address, "seconds": f"{seconds:.3f}"}) + "\n")
+    else:
+        sys.stdout.write(f"Crossmargin is at {address} ({seconds:.1f} s; API {address}/openapi.json). Ctrl-C ends it.\n")
+    sys.stdout.flush()
+
+
+class _Local:
+    """Local chains as settings, and their owners."""
+
+    def __init__(self, settings: dict[str, Any], owners: tuple[str, ...]) -> None:
+        self.settings, self.owners = settings, owners
+
+
+@asynccontextmanager
+async def _local_network() -> AsyncIterator[_Local]:
+    """The chains of `crossmargin localnet`. Their database is kept in memory's place: a folder that goes with them."""
+    import tempfile
+
+    from aggregator.cli.localnet import BuildProgress
+    from aggregator.localnet.network import local_network
+
+    progress = BuildProgress()
+    try:
+        async with local_network(progress=progress.tell) as world:
+            progress.stop()
+            with tempfile.TemporaryDirectory(prefix="crossmargin-serve-") as folder:
+                settings: dict[str, Any] = {
+                    "rpc": tuple(f"eip155:{number}={chain.url}" for number, chain in world.chains.items()),
+                    "chains": tuple(f"eip155:{number}" for number in world.chains),
+                    "database_url": f"sqlite:///{folder}/crossmargin.db",
+                    "population": "live",
+                }
+                yield _Local(settings, tuple(owner.address for owner in world.owners))
+    finally:
+        progress.stop()

@@ -1,0 +1,157 @@
+"""Systemic figures as they are served: of the population or the network that the settings name, calculated once each time it is read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from aggregator.chains.network import Network
+from aggregator.contagion.curves import Curve, static_curve
+from aggregator.contagion.evidence import Evidence, of_book, together
+from aggregator.contagion.lenders import lender_network
+from aggregator.contagion.network import ExposureNetwork
+from aggregator.contagion.ranking import Ranking
+from aggregator.engine import analysis
+from aggregator.engine.population import PopulationReader, PopulationRequest
+from aggregator.model.book import Book
+from aggregator.model.errors import CrossmarginError, InputError
+from aggregator.model.snapshot import Gap, Snapshot
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+LIVE = "live"
+MAIN_FACTORS = 6
+"""curves that are shown where nobody names an asset"""
+MOST_NODES = 2_000
+"""of a network up to which everybody's failure is played through"""
+RETRY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """What was read: a book, or a network alone. `missing` in words."""
+
+    name: str
+    version: int
+    book: Book | None
+    network: ExposureNetwork | None
+    evidence: Evidence
+    snapshots: tuple[Snapshot, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(slots=True)
+class Systemic:
+    """`source`: a file of a book or a network, `live` for everybody on the chains, None for nothing."""
+
+    source: str | None
+    network: Network
+    chains: tuple[str, ...]
+    every_seconds: float
+    changed: Callable[[Population], object] = lambda _: None
+    """told of every new population"""
+    population: Population | None = None
+    trouble: str = "no population is read: CROSSMARGIN_POPULATION names none"
+    _made: dict[object, object] = field(default_factory=dict)
+    _locks: dict[object, asyncio.Lock] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Read the file once, or the chains again and again, until cancelled."""
+        if self.source is None:
+            return
+        self.trouble = "the population is being read"
+        reader = PopulationReader(self.network)
+        while True:
+            pause = self.every_seconds
+            try:
+                found = await self._read(reader) if self.source == LIVE else await asyncio.to_thread(self._load, Path(self.source))
+                self.population, self.trouble = found, ""
+                self._made.clear()
+                self.changed(found)
+            except CrossmarginError as error:
+                self.trouble, pause = str(error), RETRY_SECONDS
+                log.warning("population: %s", error)
+            if self.source != LIVE and not self.trouble:
+                return
+            await asyncio.sleep(pause)
+
+    async def _read(self, reader: PopulationReader) -> Population:
+        found = await reader.take(PopulationRequest(only_chains=self.chains))
+        if found.book is None:
+            raise CrossmarginError(f"no account was found: {found.gaps[0].why if found.gaps else 'nobody is there'}")
+        return Population("everybody on the chains", time.time_ns(), found.book, None, found.evidence, found.snapshots, found.gaps)
+
+    def _load(self, path: Path) -> Population:
+        version = path.stat().st_mtime_ns if path.is_file() else 0
+        if path.suffix == ".json":
+            network = analysis.load_network(path)
+            return Population(path.name, version, None, network, network.evidence())
+        book = analysis.load_book(path)
+        return Population(path.name, version, book, None, of_book(book))
+
+    async def curves(self, asset: str | None) -> Mapping[str, Curve] | None:
+        """Static curves by what falls; None without a book. InputError for an asset that the population does not have."""
+        population = self.population
+        if population is None or population.book is None:
+            return None
+        book = population.book
+        return await self._once(("curves", asset), lambda: _curves(book, asset))
+
+    async def ranking(self) -> tuple[Ranking, Evidence] | None:
+        """Who matters; None without anything to rank."""
+        population = self.population
+        if population is None:
+            return None
+        return await self._once("ranking", lambda: _ranking(population))
+
+    async def exposures(self) -> ExposureNetwork | None:
+        """Who has lent to whom."""
+        population = self.population
+        if population is None:
+            return None
+        return await self._once("exposures", lambda: _network(population))
+
+    async def _once(self, key: object, work: Callable[[], T]) -> T:
+        """Calculated once, however many ask at the same time; not on the event loop."""
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            if key not in self._made:
+                self._made[key] = await asyncio.to_thread(work)
+            return self._made[key]  # type: ignore[return-value]  # what this key's work gave
+
+
+def _curves(book: Book, asset: str | None) -> dict[str, Curve]:
+    names = [asset] if asset is not None else _factors(book)
+    return {name: static_curve(book, np.minimum(analysis.basket(book, [name]), 1.0)) for name in names}
+
+
+def _factors(book: Book) -> list[str]:
+    """What most collateral follows, the most first."""
+    held = analysis.collateral_held(book)
+    worth: dict[str, float] = {}
+    for reserve, usd in enumerate(held.tolist()):
+        symbol = book.assets[int(book.reserves.asset[reserve])].symbol
+        worth[symbol] = worth.get(symbol, 0.0) + usd
+    return sorted((name for name in worth if worth[name] > 0), key=lambda name: (-worth[name], name))[:MAIN_FACTORS]
+
+
+def _network(population: Population) -> ExposureNetwork:
+    if population.network is not None:
+        return population.network
+    assert population.book is not None
+    return lender_network(population.book)
+
+
+def _ranking(population: Population) -> tuple[Ranking, Evidence]:
+    network = _network(population)
+    if len(network) > MOST_NODES:
+        raise InputError(f"a network of {len(network)} nodes is too large to be ranked here; see crossmargin contagion rank")
+    found = analysis.rank(network)
+    return found, together([found.evidence, population.evidence])
