@@ -5,7 +5,7 @@ support is None, never zero. Shares are of 1, values USD, lengths of time not kn
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
+from statistics import median_high
 
 _ROUNDS = 10_000
 _SETTLED = 1e-12
@@ -75,5 +75,5 @@ def cadence(gaps: Sequence[int]) -> int | None:
 
 
 def middle(values: Sequence[float]) -> float | None:
-    """One price from many venues, so that one venue alone moves nothing: the median; None without any."""
-    return median(values) if values else None
+    """One price from many venues, so that one venue alone brings nothing down: the median, of two the higher; None without any."""
+    return median_high(values) if values else None

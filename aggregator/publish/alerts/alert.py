@@ -65,7 +65,9 @@ def _round(value: EvidenceValue) -> EvidenceValue:
         return value
     if not math.isfinite(value):
         return None
-    if value == 0 or abs(value) >= 10 ** (DIGITS - 1):
+    if value == 0:
+        return 0.0
+    if abs(value) >= 10 ** (DIGITS - 1):
         return round(value, 2)
     return round(value, DIGITS - 1 - math.floor(math.log10(abs(value))))
 

@@ -14,6 +14,7 @@ from aggregator.publish.alerts.picture import WEEK, AllocationKey, MarketKey, Pi
 from aggregator.publish.alerts.rules import (
     CURATOR_EXIT,
     CURVE_JUMP,
+    DUST,
     MARKET_OUTFLOW,
     MILLION,
     PROTOCOL_OUTFLOW,
@@ -57,7 +58,7 @@ def market_signals(picture: Picture, key: MarketKey, now: Instant) -> Iterator[S
         enough = (before.supply_usd or 0.0) >= MILLION
         yield Signal(MARKET_OUTFLOW, place, root, lost, evidence, (latest, before), enough)
     used = utilisation(latest.supply_usd, latest.borrow_usd)
-    small = picture.size(key, now) < MILLION
+    small = picture.size(key, now) < DUST
     yield Signal(
         UTILISATION, place, root, used, common | {"utilisation": used}, (latest,), cap=Severity.INFO if small else Severity.CRITICAL
     )
@@ -66,7 +67,10 @@ def market_signals(picture: Picture, key: MarketKey, now: Instant) -> Iterator[S
 def day_before(series: Series[O], now: Instant, known: Callable[[O], bool]) -> O | None:
     """What was known a day ago; where a series is younger, its first; where rows are missing, the last before that, so that a fall
     behind a gap is seen and not lost in it."""
-    found = series.at(now - DAY + SLACK, known)
+    found = series.at(now - DAY, known)
+    if found is None or found.t < now - DAY - SLACK:
+        # none at that time: one a little later is as good, and better than one of the day before
+        found = series.at(now - DAY + SLACK, known)
     if found is None:
         found = next((one for one in series.since(now - DAY) if known(one)), None)
     return found if found is not None and found.t < now else None
@@ -175,8 +179,8 @@ def curve_signals(picture: Picture, key: MarketKey, now: Instant) -> Iterator[Si
     """A jump of what would be liquidatable at −10 %, or a spiral that is suddenly half as far; only against a real day before."""
     series = picture.curves[key]
     latest = series.latest
-    before = series.at(now - DAY + SLACK, _has_debt)
-    if before is None:
+    before = day_before(series, now, _has_debt)
+    if before is None or before.t > now - DAY + SLACK:
         return
     debt, debt_before = latest.liquidatable_debt_usd, before.liquidatable_debt_usd
     figure: float | None = None

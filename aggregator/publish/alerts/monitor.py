@@ -190,7 +190,9 @@ class Monitor:
         }
         figure = 0.0 if fresh else float(missing)
         matters = self._matters(worst.latest, now)
-        return Signal(DATA_QUALITY, node, node, figure, evidence, (worst.latest,), matters, Severity.WARNING if matters else Severity.INFO)
+        # a vault that leaves a market is often no longer told of: that is worth a word and no more
+        cap = Severity.INFO if isinstance(worst.latest, AllocationObserved) else Severity.WARNING
+        return Signal(DATA_QUALITY, node, node, figure, evidence, (worst.latest,), matters, cap)
 
     def _matters(self, observed: Observed, now: Instant) -> bool:
         """Whether anybody would miss it: markets and allocations of a million and more, and everything that has no size."""

@@ -14,6 +14,8 @@ MODEL = "crossmargin-alerts/1"
 """version of rules and start values; stands in every alert"""
 
 MILLION = 1_000_000.0
+DUST = 100_000.0
+"""USD supplied within a week below which a full market is only informed about"""
 AGAIN = 2.0
 """an open alert is sent again when its figure has grown by this factor"""
 

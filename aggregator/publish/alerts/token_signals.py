@@ -95,8 +95,9 @@ def _shadow_gap(picture: Picture, token: str, best: float, shown: float, now: In
     one = picture.backings[token]
     parts = sorted(one.shares)
     gap, gap_shown = 1 - best, 1 - shown
-    # a backing that is not shown is not known to be gone: it warns, and goes no further
+    # what is not shown of a backing is not known to be gone: it is told of, and is no warning
     figure = max(gap, min(gap_shown, SHADOW_GAP.levels[-1].figure))
+    cap = Severity.CRITICAL if SHADOW_GAP.levels[0].reached(gap) else Severity.INFO
     fallen = [part for part in parts if (worth := _worth(picture, part, now)) is not None and worth < 1 - SHADOW_GAP.clear]
     unpriced = tuple(part for part in parts if picture.fair_price(part, now) is None)
     evidence: dict[str, EvidenceValue] = {
@@ -110,7 +111,7 @@ def _shadow_gap(picture: Picture, token: str, best: float, shown: float, now: In
     }
     node = token_node(token)
     inputs = (one, *_prices(picture, [token, *parts], now))
-    return Signal(SHADOW_GAP, node, node, figure, evidence, inputs, upstream=tuple(token_node(part) for part in fallen))
+    return Signal(SHADOW_GAP, node, node, figure, evidence, inputs, cap=cap, upstream=tuple(token_node(part) for part in fallen))
 
 
 def _worth(picture: Picture, token: str, now: Instant) -> float | None:
