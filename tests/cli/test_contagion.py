@@ -101,8 +101,8 @@ def test_a_simulation_adds_up_to_the_last_micro_dollar(capsys: pytest.CaptureFix
     table = tmp_path / "ledger.parquet"
     words = ("simulate", "--book", book[1], "--shock", "price:A1=-40%", "--shock", "price:A2=-30%", "--depth", "*=1e6", "--out", str(table))
     found = asked(capsys, *words)
-    assert abs(sum(Decimal(one["usd"]) for one in found["parties"])) <= Decimal("0.04")
-    assert abs(sum(Decimal(one["usd"]) for one in found["borne"]) - Decimal(found["bad_debt_usd"])) <= Decimal("0.5")
+    assert abs(sum((Decimal(one["usd"]) for one in found["parties"]), Decimal(0))) <= Decimal("0.04")
+    assert abs(sum((Decimal(one["usd"]) for one in found["borne"]), Decimal(0)) - Decimal(found["bad_debt_usd"])) <= Decimal("0.5")
     assert found["liquidated_accounts"] > 0 and found["settled"]
     rows = parquet.read_table(table).to_pylist()
     net: dict[str, int] = {}
