@@ -8,18 +8,22 @@ equal grid first (previous tick), and a robust exponentially weighted mean of ab
 
 which is as accurate as an EWMA with Student-t tails and a third as jumpy. A volatility *below* its class's long-run value is credited
 only with n/(n+60) of the difference after n days of history, and never goes below 60 % of it; one above it counts at once.
+
+Beside it stands the path quantile of the dynamic haircut (`market_risk`), which is believed below its class's in the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from aggregator.model.price import PriceSeries
 from aggregator.risk.classes import FACTORS, FactorClass
+from aggregator.risk.market_risk.live import path_quantiles
+from aggregator.risk.policy import DEFAULT
 from aggregator.risk.shapes import Array
 
 DAY = 86_400.0
@@ -58,6 +62,8 @@ class Volatility:
     """span of the history used"""
     observations: int
     series: str = ""
+    path: float | None = None
+    """−ln(1 − dynamic haircut of the next day's path), None without a history that it could be made of"""
 
 
 def clean(series: PriceSeries) -> PriceSeries | None:
@@ -126,7 +132,18 @@ def robust_daily(series: PriceSeries) -> tuple[float, int] | None:
 
 def volatilities(factors: Sequence[str], classes: Mapping[str, FactorClass], history: Mapping[str, PriceSeries]) -> dict[str, Volatility]:
     """Volatility of every factor; `history` as `by_factor` gives it."""
-    return {factor: volatility(factor, classes[factor], history.get(factor)) for factor in factors}
+    found = {factor: volatility(factor, classes[factor], history.get(factor)) for factor in factors}
+    paths = path_quantiles({factor: history[factor] for factor in factors if factor in history})
+    return {factor: replace(one, path=believed_path(paths.get(factor), one)) for factor, one in found.items()}
+
+
+def believed_path(own: float | None, moving: Volatility) -> float | None:
+    """The path quantile of a history: below its class's it is credited with n/(n+60) of the difference after n days."""
+    if own is None:
+        return None
+    usual = DEFAULT.path_quantile * FACTORS[moving.factor_class].daily_volatility
+    credit = moving.days / (moving.days + CREDIT_DAYS)
+    return own if own >= usual else max(credit * own + (1.0 - credit) * usual, FLOOR * usual)
 
 
 def volatility(factor: str, factor_class: FactorClass, series: PriceSeries | None) -> Volatility:

@@ -5,18 +5,56 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregator.model.identifiers import ChainId, evm_chain
+from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import Position
 from aggregator.model.token import Token
 from aggregator.risk.assessment import assess
-from aggregator.risk.classes import FactorClass
-from aggregator.risk.haircuts import Haircut, liquidity_part, market_part
+from aggregator.risk.classes import BASES, FACTORS, NO_JUMP, BasisClass, FactorClass, Jump
+from aggregator.risk.exposure import Lot, expose
+from aggregator.risk.haircut_depth import Depth, constant_product
+from aggregator.risk.haircuts import (
+    QUEUE_DAYS,
+    QUEUE_YIELD,
+    RARE,
+    Haircut,
+    HaircutModel,
+    basis_part,
+    jump_quantile,
+    liquidity_part,
+    market_part,
+    quantile_part,
+    structure_part,
+)
 from aggregator.risk.policy import DEFAULT
+from aggregator.risk.valuation import Valuation, value_portfolio
 from aggregator.risk.volatility import Volatility, VolatilitySource
-from tests.builders import DAI, LINK, OUSG, PAIR, SPAM, STETH, USDC, WBTC, WETH, WSTETH, book, concentrated, leg, portfolio, price, wallet
+from tests.builders import (
+    ARBITRUM,
+    DAI,
+    ETHEREUM,
+    LINK,
+    OUSG,
+    PAIR,
+    SPAM,
+    STETH,
+    USDC,
+    WBTC,
+    WETH,
+    WSTETH,
+    book,
+    concentrated,
+    leg,
+    on,
+    portfolio,
+    price,
+    wallet,
+)
 from tests.risk.strategies import QUICK
 
 
@@ -81,8 +119,6 @@ def test_an_old_price_is_cut_more() -> None:
 
 
 def test_a_pair_is_revalued_and_not_averaged() -> None:
-    import numpy as np
-
     pair = cut_of(*wallet(leg(PAIR, 1)))
     eth, usdc = cut_of(*wallet(leg(WETH, 1))), cut_of(*wallet(leg(USDC, 1)))
     assert pair.market == pytest.approx(1 - np.sqrt((1 - eth.market) * (1 - usdc.market)))
@@ -113,4 +149,82 @@ def test_the_shown_share_is_rounded_up() -> None:
 def test_the_total_rises_with_size(token: Token, amount: int, factor: int) -> None:
     small, large = cut_of(*wallet(leg(token, amount))), cut_of(*wallet(leg(token, amount * factor)))
     assert large.total >= small.total - 1e-12
-    assert replace(small, liquidity=large.liquidity).total == pytest.approx(large.total)
+    assert large.liquidity > small.liquidity and large.market >= small.market and large.basis >= small.basis
+    assert large.structure == small.structure
+
+
+def test_a_dynamic_quantile_replaces_the_class_and_grows_with_the_window() -> None:
+    own = replace(moving(0.05), path=0.12)
+    assert quantile_part(own, 1.0, DEFAULT) == pytest.approx(1 - float(np.exp(-0.12)))
+    parts = [quantile_part(own, days, DEFAULT) for days in (0.1, 1.0, 3.0, 30.0)]
+    assert parts == sorted(parts) and parts[0] < parts[1] < parts[3] < 1.0
+    assert quantile_part(moving(0.05), 1.0, DEFAULT) == pytest.approx(1 - float(np.exp(-3.02 * 0.05)))
+
+
+def test_the_quantile_of_jumps_is_exceeded_as_rarely_as_it_says() -> None:
+    jump = Jump(2.0, 0.03, 0.5)
+    worst = jump_quantile(jump, 10.0)
+    random = np.random.default_rng(0)
+    counts = random.poisson(2.0 * 10 / 365, size=400_000)
+    largest = np.array([random.exponential(0.03, size=count).max() if count else 0.0 for count in counts])
+    assert float(np.mean(largest > worst)) == pytest.approx(RARE, rel=0.15)
+    assert jump_quantile(jump, 0.0) == 0.0 == jump_quantile(NO_JUMP, 10.0)
+    assert jump_quantile(jump, 1e9) == 0.5
+
+
+def test_the_basis_is_the_largest_of_class_jump_and_queue() -> None:
+    lst, credit = moving(0.044), moving(0.004, FactorClass.RWA_CREDIT)
+    assert basis_part(Lot("ETH", ("lst:stETH",)), lst) == pytest.approx(QUEUE_YIELD * QUEUE_DAYS / 365)
+    assert basis_part(Lot("BTC", ("wrapped-btc:WBTC",)), moving(0.035, FactorClass.BTC)) == pytest.approx(
+        BASES[BasisClass.WRAPPED_BTC].haircut
+    )
+    assert basis_part(Lot("X"), credit, 1.0) == pytest.approx(FACTORS[FactorClass.RWA_CREDIT].peg_haircut)
+    month = basis_part(Lot("X"), credit, 31.0)
+    assert month == pytest.approx(jump_quantile(FACTORS[FactorClass.RWA_CREDIT].jump, 31.0)) and month > 0.15
+
+
+def test_a_chains_bridge_is_charged_to_what_is_not_at_home_there() -> None:
+    avalanche, arbitrum = evm_chain(43114), evm_chain(42161)
+    coin = moving(0.06, FactorClass.VOLATILE)
+    assert structure_part(Lot("AVAX"), coin, avalanche) == 0.0 == structure_part(Lot("LINK"), coin, ETHEREUM)
+    assert structure_part(Lot("LINK"), coin, avalanche) == pytest.approx(0.005)
+    assert structure_part(Lot("LINK"), coin, arbitrum) == pytest.approx(0.0025)
+    assert structure_part(Lot("LINK"), coin, evm_chain(999_999)) == pytest.approx(0.01)
+
+
+def test_depth_that_was_read_can_only_raise_the_liquidity_part() -> None:
+    exposures = expose(*_valued(wallet(leg(LINK, 10_000))))
+    key, shape = next(iter(exposures.leg_shapes.items()))
+    assert key == (None, 0, 0)
+    volatilities = {"LINK": moving(0.06, FactorClass.VOLATILE)}
+
+    def cut(depths: dict[tuple[ChainId, str], Depth]) -> Haircut:
+        return HaircutModel(exposures, volatilities, DEFAULT, depths).haircut(shape, 0, LINK.asset)
+
+    unknown, deep = cut({}), cut({(ETHEREUM, "LINK"): constant_product(1e12, 0.0)})
+    shallow = cut({(ETHEREUM, "LINK"): constant_product(1e6, 0.003)})
+    assert deep == unknown
+    assert shallow.liquidity > 4 * unknown.liquidity
+    assert cut({(ETHEREUM, "LINK"): constant_product(0.0, 0.003)}).liquidity == 1.0
+
+
+def test_what_cannot_be_withdrawn_now_waits_longer() -> None:
+    exposures = expose(*_valued(wallet(leg(WETH, 1))))
+    model = HaircutModel(exposures, {"ETH": moving(0.044)}, DEFAULT)
+    shape = exposures.leg_shapes[None, 0, 0]
+    cuts = [model.haircut(shape, 0, WETH.asset, share).market for share in (1.0, 0.5, 0.0)]
+    assert cuts == sorted(cuts) and cuts[2] > 2 * cuts[0]
+    assert cuts[1] == pytest.approx((cuts[0] + cuts[2]) / 2)
+
+
+def test_the_same_token_is_cut_more_on_another_chain() -> None:
+    exposures = expose(*_valued(wallet(leg(LINK, 10_000))))
+    model = HaircutModel(exposures, {"LINK": moving(0.06, FactorClass.VOLATILE)}, DEFAULT)
+    shape = exposures.leg_shapes[None, 0, 0]
+    home, away, nowhere = (model.haircut(shape, 0, on(chain, LINK).asset) for chain in (ETHEREUM, ARBITRUM, evm_chain(999_999)))
+    assert home.total < away.total < nowhere.total
+
+
+def _valued(positions: tuple[Position, ...]) -> tuple[Portfolio, Valuation]:
+    whole = portfolio((), positions)
+    return whole, value_portfolio(whole, book())

@@ -47,14 +47,16 @@ def own_fall(falls: Array, volatile: Mask) -> Array:
 class CollapseFloor:
     """The floor of each asset's haircut, 0 in ordinary times."""
 
-    def __init__(self, assets: int) -> None:
+    def __init__(self, assets: int, alone: bool = False) -> None:
+        """`alone`: a fall is an asset's own, whatever the others did."""
         self.value: Array = np.zeros(assets)
+        self._alone = alone
 
     def update(self, falls: Array, usual: Array, volatile_share: Array) -> None:
         """One day's falls, the usual volatilities, and how far each asset belongs to the volatile class."""
         calm = np.maximum(BEGIN_VOLATILITIES * usual, BEGIN_LOWEST)
         begin = calm ** (1.0 - volatile_share) * BEGIN_VOLATILE**volatile_share
         full = np.minimum(2.0 * begin, begin + RAMP)
-        own = own_fall(falls, volatile_share >= 1.0)
+        own = falls if self._alone else own_fall(falls, volatile_share >= 1.0)
         share = np.clip((own - begin) / (full - begin), 0.0, 1.0)
         self.value = np.maximum(np.where(np.isfinite(share), share * falls, 0.0), WEAR * self.value)

@@ -18,7 +18,7 @@ from enum import StrEnum
 import numpy as np
 
 from aggregator.risk.market_risk.collapse import CollapseFloor, week_falls
-from aggregator.risk.market_risk.market_direction import MarketDirection
+from aggregator.risk.market_risk.market_direction import MarketDirection, OwnDirection
 from aggregator.risk.market_risk.panel import Panel, close_losses, path_losses, returns
 from aggregator.risk.market_risk.recalibration import Excitement, Offset
 from aggregator.risk.market_risk.robust_volatility import RobustVolatility
@@ -84,10 +84,18 @@ class Target(StrEnum):
     """the worst one on the way, which is what liquidates"""
 
 
-def forecast(panel: Panel, horizon: int, target: Target = Target.CLOSE, parameters: Parameters = DEFAULT) -> Array:
+def stretched(quantile: float, days: float, parameters: Parameters = DEFAULT) -> float:
+    """A path quantile of one day, −ln(1 − haircut), for a window of `days`; it grows with the window."""
+    p = parameters
+    return (
+        quantile * float(days**p.horizon_power) * (1.0 + p.path_scale * float(np.log1p(days))) / (1.0 + p.path_scale * float(np.log(2.0)))
+    )
+
+
+def forecast(panel: Panel, horizon: int, target: Target = Target.CLOSE, parameters: Parameters = DEFAULT, *, alone: bool = False) -> Array:
     """T×A haircuts in 0…1 posted at the end of each day for the `horizon` days after it; NaN without a close or with too short a history.
 
-    Row t depends on rows 0…t of the panel only.
+    Row t depends on rows 0…t of the panel only. `alone`: each asset as if it were the only one.
     """
     p = parameters
     count, assets = panel.shape
@@ -98,10 +106,11 @@ def forecast(panel: Panel, horizon: int, target: Target = Target.CLOSE, paramete
     least = p.least_path if target is Target.PATH else p.least_close
     further = 1.0 + p.path_scale * float(np.log1p(horizon)) if target is Target.PATH else 1.0
     volatility = RobustVolatility(assets, p.decay)
-    market = MarketDirection(p.market_half_life, p.market_lowest, p.market_highest)
-    offset = Offset(assets, p.miss_rate, p.recalibration / horizon, p.recalibration_shared)
+    bounds = (p.market_half_life, p.market_lowest, p.market_highest)
+    market = OwnDirection(assets, *bounds) if alone else MarketDirection(*bounds)
+    offset = Offset(assets, p.miss_rate, p.recalibration / horizon, 0.0 if alone else p.recalibration_shared)
     excitement = Excitement(assets, p.excitement_keep)
-    collapse = CollapseFloor(assets)
+    collapse = CollapseFloor(assets, alone)
     posted: list[Array] = []
     for day in range(count):
         market.update(daily[day], volatility.usual, volatility.count)

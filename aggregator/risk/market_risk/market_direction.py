@@ -46,3 +46,27 @@ class MarketDirection:
     def value(self) -> float:
         """Between the lowest and the highest, 0 without a market."""
         return min(max(self._sum, self._lowest), self._highest)
+
+
+class OwnDirection:
+    """The same for each asset as if it were the whole market: nothing of one asset depends on another."""
+
+    def __init__(self, assets: int, half_life_days: float, lowest: float, highest: float) -> None:
+        self._keep = 0.5 ** (1.0 / half_life_days)
+        self._lowest, self._highest = lowest, highest
+        self._sum: Array = np.zeros(assets)
+        self._volatility = RobustVolatility(assets, decay=0.97)
+
+    def update(self, returns: Array, usual: Array, count: Array) -> None:
+        """Returns of the day with the volatilities and counts known *before* it."""
+        member = np.isfinite(returns) & (count >= SETTLED) & (usual >= LEADER)
+        volatility = self._volatility.now
+        known = member & (volatility > 0)
+        step = np.where(known, returns, 0.0) / np.where(known, volatility, 1.0)
+        self._volatility.update(np.where(member, returns, np.nan))
+        self._sum = self._keep * self._sum + float(np.sqrt(1.0 - self._keep**2)) * step
+
+    @property
+    def value(self) -> Array:
+        """Between the lowest and the highest, 0 for what is no part of a market."""
+        return np.clip(self._sum, self._lowest, self._highest)
