@@ -30,6 +30,8 @@ SUMMARY = "a scenario to its end: liquidations, sales, bad debt and who bears it
 EPILOG = """\
 shocks of a population   price:ETH=-30%  depeg:USDe=-35%  oracle-freeze:wstETH  oracle-lie:wstETH=3100  oracle-lag:ETH=3600
                          depth:WETH=40% (what is left)  pause:MARKET
+with --system also       loss:xUSD=93%  slashing:stETH=5%  run:USDe=20%  outflow:MARKET/USDC=60%
+                         bridge-deficit:NAME=116500  bridge-freeze:NAME=10%
 shocks of a network      NODE=-30%  *=-4%  (of external assets)
 """
 
@@ -45,6 +47,9 @@ def add_simulate(subparsers: Subparsers) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("--shock", metavar="WHAT", action="append", default=[], help="what happens, all at once (repeatable)")
+    parser.add_argument(
+        "--system", metavar="FILE", type=Path, help="what surrounds the population, in JSON: tokens, pools, bridges, oracles, depths"
+    )
     parser.add_argument("--gas", metavar="USD", type=float, default=0.0, help="what one liquidation costs in gas (default 0)")
     parser.add_argument(
         "--mev", metavar="SHARE", type=float, default=0.0, help="share of a bonus that goes to builders and searchers (default 0)"
@@ -64,8 +69,11 @@ def run_simulate(arguments: argparse.Namespace) -> int:
     return _network(arguments, given) if given.network is not None else _population(arguments, given)
 
 
-def _terms(arguments: argparse.Namespace) -> LiquidationTerms:
+def _terms(arguments: argparse.Namespace) -> LiquidationTerms | None:
     from aggregator.contagion.liquidations import Gate, LiquidationTerms, Pairing
+
+    if not (arguments.gas or arguments.mev or arguments.best_pair):
+        return None
 
     gate = Gate(arguments.gas, arguments.mev) if arguments.gas or arguments.mev else None
     return LiquidationTerms(Pairing.BEST_PAIR if arguments.best_pair else Pairing.PRO_RATA, gate)
@@ -74,13 +82,14 @@ def _terms(arguments: argparse.Namespace) -> LiquidationTerms:
 def _population(arguments: argparse.Namespace, given: Given) -> int:
     from aggregator.cli.contagion_report import print_simulation
     from aggregator.contagion.evidence import together
-    from aggregator.engine.analysis import impact, simulate
+    from aggregator.engine.analysis import load_system, simulate
     from aggregator.engine.contagion_document import simulation_document
 
     book = given.book
     assert book is not None
     moves = impact_given(arguments, book)
-    found = simulate(book, arguments.shock, moves if moves is not None else impact(book), _terms(arguments))
+    system = None if arguments.system is None else load_system(arguments.system, book, moves)
+    found = simulate(book, arguments.shock, moves, _terms(arguments), system)
     evidence = together([found.evidence, *([given.evidence] if given.evidence is not None else [])])
     document = simulation_document(given.source, book, arguments.shock, found, evidence)
     deliver(arguments, document, _columns(found))
@@ -125,8 +134,8 @@ def _network(arguments: argparse.Namespace, given: Given) -> int:
     from aggregator.engine.analysis import falls_of, gain
     from aggregator.engine.contagion_document import network_simulation_document
 
-    if arguments.depth or arguments.gas or arguments.mev or arguments.best_pair:
-        raise InputError("--depth, --gas, --mev and --best-pair are for populations")
+    if arguments.depth or arguments.gas or arguments.mev or arguments.best_pair or arguments.system is not None:
+        raise InputError("--system, --depth, --gas, --mev and --best-pair are for populations")
     network = given.network
     assert network is not None
     shock = falls_of(network, arguments.shock)

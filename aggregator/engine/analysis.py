@@ -39,6 +39,7 @@ from aggregator.contagion.spiral import ShockCurve, SpiralDistance, spiral_dista
 from aggregator.contagion.system import System
 from aggregator.engine.network_file import read_network
 from aggregator.engine.population import LivePopulation, PopulationRequest, take_population
+from aggregator.engine.system_file import read_system
 from aggregator.model.book import Book, Floats
 from aggregator.model.errors import InputError
 from aggregator.model.identifiers import AssetId
@@ -191,28 +192,45 @@ def curve(
     )
 
 
-def shocks_of(book: Book, texts: Sequence[str]) -> tuple[Shock, ...]:
+def shocks_of(system: System, texts: Sequence[str]) -> tuple[Shock, ...]:
     """Shocks as one writes them (`price:ETH=-30%`), a risk factor standing for every asset that follows it."""
     found: list[Shock] = []
-    symbols = {one.symbol for one in book.assets} | {str(one.asset) for one in book.assets}
+    tokens = set() if system.tokens is None else set(system.tokens.names)
     for text in texts:
         shock = shock_from_text(text)
         name = getattr(shock, "name", None)
         # an outflow's name is looked for in its market
-        if isinstance(name, str) and name not in symbols and not hasattr(shock, "market"):
-            followers = dict.fromkeys(book.assets[code].symbol for code in assets_named(book, name))
+        if isinstance(name, str) and not hasattr(shock, "market") and name not in tokens and not system.assets_named(name):
+            followers = dict.fromkeys(system.book.assets[code].symbol for code in assets_named(system.book, name))
             found += [replace(shock, name=symbol) for symbol in followers]  # type: ignore[arg-type]
         else:
             found.append(shock)
     return tuple(found)
 
 
-def simulate(book: Book, shocks: Sequence[str], impact: Impact, terms: LiquidationTerms | None = None) -> Simulation:
-    """One scenario to its end over a population: liquidations, sales, bad debt, and who bears it."""
+def load_system(path: str | Path, book: Book, impact: Impact | None = None) -> System:
+    """What surrounds a population, from a JSON file: tokens, pools, bridges, oracles, depths, other venues."""
+    return read_system(Path(path), book, impact)
+
+
+def simulate(
+    book: Book, shocks: Sequence[str], impact: Impact | None = None, terms: LiquidationTerms | None = None, system: System | None = None
+) -> Simulation:
+    """One scenario to its end: liquidations, sales, bad debt, and who bears it.
+
+    `system`: what surrounds the population, with its own price impact; else `impact` is how sales push prices (default: not known).
+    `terms` replace the system's.
+    """
     if not shocks:
         raise InputError("nothing happens: expected at least one shock such as price:ETH=-30%")
-    system = System(book, impact, terms=terms if terms is not None else LiquidationTerms())
-    return play(system, Scenario(", ".join(shocks), shocks_of(book, shocks)))
+    around = system if system is not None else System(book, impact if impact is not None else unknown_impact(book))
+    around = around if terms is None else replace(around, terms=terms)
+    return play(around, Scenario(", ".join(shocks), shocks_of(around, shocks)))
+
+
+def unknown_impact(book: Book) -> Impact:
+    """No depth is known: sales move nothing, and the evidence says that this is not so."""
+    return ExponentialImpact(np.full(len(book.assets), np.nan))
 
 
 def falls_of(network: ExposureNetwork, texts: Sequence[str]) -> Floats:
