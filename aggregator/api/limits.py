@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from aggregator.api.problem import Problem
 
@@ -12,6 +13,13 @@ MOST_ADDRESSES = 50_000
 """buckets that are kept; the longest unused is forgotten first, which is full again by then or nearly so"""
 IPV6_PREFIX_GROUPS = 4
 """of an IPv6 address: one customer has a /64"""
+
+
+class Standing(NamedTuple):
+    """What an address has left, and the seconds until all of it is back."""
+
+    left: int
+    seconds: int
 
 
 class RateLimiter:
@@ -25,8 +33,8 @@ class RateLimiter:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, address: str, cost: int = 1) -> tuple[int, int]:
-        """(units left, seconds until all are back). Problem 429, which takes nothing, where there are too few."""
+    def take(self, address: str, cost: int = 1) -> Standing:
+        """Take some. Problem 429, which takes nothing, where there are too few."""
         now = self._clock()
         level, since = self._buckets.get(address, (float(self.quota), now))
         level = min(self.quota, level + (now - since) * self._rate)
@@ -39,7 +47,7 @@ class RateLimiter:
         self._buckets.move_to_end(address)
         if len(self._buckets) > MOST_ADDRESSES:
             self._buckets.popitem(last=False)
-        return int(level - cost), math.ceil((self.quota - level + cost) / self._rate)
+        return Standing(int(level - cost), math.ceil((self.quota - level + cost) / self._rate))
 
 
 def network_of(address: str) -> str:

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
 from aggregator.api.context import App, app_of
-from aggregator.api.limits import RateLimiter, network_of
+from aggregator.api.limits import RateLimiter, Standing, network_of
 from aggregator.api.operation import LARGEST_BODY, Operation
 from aggregator.api.problem import Problem
 from aggregator.model.errors import CrossmarginError, EndpointError, IncompleteError, InputError
@@ -29,7 +29,7 @@ class Operations(dict[object, Operation]):
 
 
 OPERATION = web.AppKey("operations", Operations)
-SPENT = "crossmargin.spent"
+SPENT = web.RequestKey("spent", Standing)
 _NONE = "none"
 
 
@@ -73,7 +73,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     app.metrics.latency.labels(method, endpoint).observe(took)
     app.metrics.requests.labels(method, endpoint, str(response.status)).inc()
     if log.isEnabledFor(logging.DEBUG) or response.status >= 500:
-        level = logging.ERROR if response.status >= 500 else logging.DEBUG
+        level = logging.ERROR if response.status == 500 else logging.WARNING if response.status > 500 else logging.DEBUG
         log.log(level, "%s %s %d %.1f ms", request.method, endpoint, response.status, took * 1000)
     return response
 
@@ -124,9 +124,9 @@ async def finish(request: web.Request, response: web.StreamResponse) -> None:
         _cors(request, headers, origin, app.settings.cors_origins)
     if SPENT in request:
         limiter = limiter_of(app, request.app[OPERATION].get(request.match_info.handler))
-        left, seconds = request[SPENT]
+        standing = request[SPENT]
         headers["RateLimit-Policy"] = limiter.policy
-        headers["RateLimit"] = f'"{limiter.name}";r={left};t={seconds}'
+        headers["RateLimit"] = f'"{limiter.name}";r={standing.left};t={standing.seconds}'
     headers.setdefault("X-Content-Type-Options", "nosniff")
 
 
