@@ -25,6 +25,10 @@ def row_line(observed: Observed) -> str:
     if isinstance(observed, WalletObserved):
         account: dict[str, object] = {"chain": observed.chain, "protocol": observed.protocol, "market": observed.market}
         account |= {name: _text(getattr(observed, name)) for name in _ACCOUNT_FIGURES}
+        if observed.trapped_usd is not None:
+            account["trapped_collateral_usd"] = _text(observed.trapped_usd)
+        if observed.distance is not None:
+            account["liquidation"] = {"prices": [{"move": f"-{_text(observed.distance)}"}]}
         row |= {"owner": observed.owner, "margin_account": account}
     else:
         content = {one.name: getattr(observed, one.name) for one in fields(observed) if one.name not in ("t", "block")}
@@ -94,3 +98,17 @@ def _cut_off(path: Path) -> None:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             file.truncate(whole)
+
+
+def compact(path: Path, before: Instant) -> bool:
+    """Leave out rows older than a moment, where they are at least half of the file; whether any were. The file is replaced whole."""
+    history = read_history(path)
+    kept = [one for one in history if one.t >= before]
+    if not kept or 2 * len(kept) > len(history):
+        return False
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with HistoryFile(fresh) as file:
+        file.write(kept)
+    fresh.replace(path)
+    return True

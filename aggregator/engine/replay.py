@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from aggregator.engine.clock import ReplayClock
 from aggregator.publish.alerts.alert import Alert
+from aggregator.publish.alerts.instant import Instant
 from aggregator.publish.alerts.monitor import Monitor
 from aggregator.publish.alerts.observations import Observed
 
@@ -22,13 +23,17 @@ def replay(
     clock = clock if clock is not None else ReplayClock()
     taken = 0
     for moment, rows in groupby(history, key=lambda one: one.t):
-        # what was overdue by then was so before these rows came
-        while (deadline := monitor.deadline()) is not None and deadline < moment:
-            clock.advance(max(deadline, clock.now()))
-            yield from monitor.late(deadline)
-        clock.advance(moment)
         together = list(rows)
-        yield from monitor.advance(moment, together)
+        for at, alerts in moments(monitor, moment, together):
+            clock.advance(max(at, clock.now()))
+            yield from alerts
         taken += len(together)
         if progress is not None:
             progress(taken)
+
+
+def moments(monitor: Monitor, now: Instant, observed: Iterable[Observed]) -> Iterator[tuple[Instant, list[Alert]]]:
+    """Bring a monitor to a moment: first what was overdue before these observations came, each at its time, then they themselves."""
+    while (deadline := monitor.deadline()) is not None and deadline < now:
+        yield deadline, monitor.late(deadline)
+    yield now, monitor.advance(now, observed)

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aggregator.store.tables import Moment, OutboxRow, table
+from aggregator.store.tables import AlertRow, Moment, OutboxRow, table
 
-OUTBOX = table(OutboxRow)
+OUTBOX, ALERTS = table(OutboxRow), table(AlertRow)
 WAITING, DELIVERED, ABANDONED = "waiting", "delivered", "abandoned"
 LONGEST_ERROR = 200
+_CHUNK = 500
+"""values that one statement names: databases limit their parameters"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,10 @@ async def post(connection: AsyncConnection, messages: Sequence[Message], at: Mom
     by_key = {one.key: one for one in messages}
     if not by_key:
         return 0
-    known = set((await connection.execute(sa.select(OUTBOX.c.key).where(OUTBOX.c.key.in_(by_key)))).scalars())
+    keys, known = list(by_key), set[str]()
+    for start in range(0, len(keys), _CHUNK):
+        part = sa.select(OUTBOX.c.key).where(OUTBOX.c.key.in_(keys[start : start + _CHUNK]))
+        known.update((await connection.execute(part)).scalars())
     rows = [
         {
             "key": one.key,
@@ -70,6 +75,15 @@ async def post(connection: AsyncConnection, messages: Sequence[Message], at: Mom
     if rows:
         await connection.execute(sa.insert(OUTBOX), rows)
     return len(rows)
+
+
+async def untold(connection: AsyncConnection, identifiers: Sequence[str]) -> set[str]:
+    """Those of some alerts' identifiers that the store does not know yet."""
+    found = set(identifiers)
+    for start in range(0, len(identifiers), _CHUNK):
+        part = sa.select(ALERTS.c.identifier).where(ALERTS.c.identifier.in_(identifiers[start : start + _CHUNK]))
+        found.difference_update((await connection.execute(part)).scalars())
+    return found
 
 
 async def take(connection: AsyncConnection, at: Moment, lease: int, most: int = 64) -> tuple[Taken, ...]:

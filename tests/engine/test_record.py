@@ -53,7 +53,7 @@ OBSERVED: st.SearchStrategy[Observed] = st.one_of(
     st.builds(BackingObserved, st.just(at(1)), names, st.dictionaries(names, known, max_size=3)),
     st.builds(BridgeObserved, st.just(at(1)), names, names, figures, st.dictionaries(names, figures, max_size=3), figures),
     st.builds(ProtocolObserved, st.just(at(1)), names, figures, labels),
-    st.builds(WalletObserved, st.just(at(1)), names, labels, labels, labels, figures, figures, figures, figures),
+    st.builds(WalletObserved, st.just(at(1)), names, labels, labels, labels, figures, figures, figures, figures, figures, figures),
 )
 
 

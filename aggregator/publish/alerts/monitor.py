@@ -37,7 +37,9 @@ Tracked = tuple[Node, str]
 class Monitor:
     """State of all rules. Feed it moments in order; a moment's observations may come in any order."""
 
-    def __init__(self) -> None:
+    def __init__(self, curves: bool = True) -> None:
+        """`curves`: whether the wallets that are observed are a market's whole population, so that they say something of it together."""
+        self._curves = curves
         self.picture = Picture()
         self.incidents = Incidents(self.picture.graph)
         self.judged = 0
@@ -97,9 +99,17 @@ class Monitor:
         """Everything of it comes on time, and nothing was wrong before."""
         return (DATA_QUALITY.name, tracked[0]) not in self._conditions and all(one.fresh(now) for one in self._series[tracked])
 
+    def concerns(self, wallet: WalletObserved) -> bool:
+        """Whether a wallet's figures could change anything: they reach a level, or something about it is open or under way."""
+        return any(
+            (signal.rule.name, signal.place) in self._conditions
+            or (signal.figure is not None and signal.rule.levels[0].reached(signal.figure))
+            for signal in wallet_signals(wallet)
+        )
+
     def _add(self, observed: Observed) -> Tracked | None:
         series = self.picture.add(observed)
-        if isinstance(observed, WalletObserved):
+        if isinstance(observed, WalletObserved) and self._curves:
             key = (observed.protocol, observed.chain, observed.market)
             self._wallets.setdefault(key, {})[observed.owner] = observed
         if series is None or isinstance(observed, CurveObserved):
@@ -127,7 +137,9 @@ class Monitor:
                 case AllocationObserved():
                     exposures.setdefault((one.chain, one.market))
                     vaults.setdefault(one.vault)
-                case WalletObserved() | CurveObserved():
+                case CurveObserved():
+                    curves.setdefault((one.protocol, one.chain, one.market))
+                case WalletObserved() if self._curves:
                     curves.setdefault((one.protocol, one.chain, one.market))
         for asset in sorted(moved):
             self.picture.price_again(asset, now)

@@ -20,7 +20,8 @@ _WORST = 1e9
 
 
 def wallet_signals(wallet: WalletObserved) -> Iterator[Signal]:
-    """Health, distance, trapped collateral and shadow gap of one account. All of one owner's accounts are one story."""
+    """Health, distance, trapped collateral and shadow gap of one account, or what is trapped of a whole portfolio, which names no
+    protocol. All of one owner's accounts are one story."""
     root = Node(NodeKind.OWNER, wallet.owner)
     place = Node(NodeKind.OWNER, wallet.owner, wallet.chain, f"{wallet.protocol}/{wallet.market}")
     evidence: dict[str, EvidenceValue] = {
@@ -39,7 +40,8 @@ def wallet_signals(wallet: WalletObserved) -> Iterator[Signal]:
         return Signal(rule, place, root, figure, evidence | more, (wallet,), cap=cap)
 
     health, shadow = wallet.health_factor, wallet.shadow_health_factor
-    yield signal(WALLET_HEALTH, 0.0 if wallet.debt_usd == 0 else None if health is None else 1 / health if health > 0 else _WORST)
+    if wallet.protocol or health is not None:
+        yield signal(WALLET_HEALTH, 0.0 if wallet.debt_usd == 0 else None if health is None else 1 / health if health > 0 else _WORST)
     if wallet.distance is not None:
         yield signal(WALLET_DISTANCE, 1 - min(1.0, wallet.distance), distance=wallet.distance)
     if wallet.trapped_usd is not None and wallet.collateral_usd:

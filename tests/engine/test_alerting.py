@@ -1,0 +1,180 @@
+"""The alert desk of a running service: a wallet is told of once an episode, through restarts and crashes, and to its owner alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from aggregator.engine.alerting import AlertDesk, stored
+from aggregator.engine.document import build_document
+from aggregator.engine.record_file import HistoryFile, compact
+from aggregator.engine.replay import replay
+from aggregator.engine.replay_file import read_history
+from aggregator.engine.schema import HealthDocument
+from aggregator.publish.alerts.courier import WEBHOOK, Destination
+from aggregator.publish.alerts.instant import DAY, HOUR
+from aggregator.publish.alerts.observations import WalletObserved
+from aggregator.risk.assessment import assess
+from aggregator.store import outbox, watch
+from aggregator.store.database import Database
+from aggregator.store.watch import StoredAlert
+from tests.builders import USDC, WETH, account, book, borrowed, portfolio, supplied
+from tests.publish.alerts.histories import START, at, flat, market, told, wallet
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database.at(f"sqlite:///{tmp_path / 'store.db'}") as opened:
+        yield opened
+
+
+class Service:
+    """What stands around a desk: the store, one subscriber for everybody's alerts and one for an owner's, and a clock."""
+
+    def __init__(self, database: Database, folder: Path, owner: str) -> None:
+        self.database, self.folder = database, folder
+        self.now = START
+        self.streamed: list[StoredAlert] = []
+        self.fails = False
+        self.destinations = {
+            "all": Destination("all", WEBHOOK, "https://example.com"),
+            "mine": Destination("mine", WEBHOOK, "https://example.com", owner=owner),
+        }
+
+    async def tell(self, alerts: Sequence[StoredAlert]) -> None:
+        if self.fails:
+            raise ConnectionResetError("the power went")
+        async with self.database.writing() as connection:
+            self.streamed += await watch.keep_alerts(connection, alerts)
+
+    async def known(self) -> Mapping[str, Destination]:
+        return self.destinations
+
+    def desk(self) -> AlertDesk:
+        return AlertDesk(self.folder, self.database, self.tell, self.known, clock=lambda: self.now)
+
+    async def waiting(self, destination: str) -> int:
+        async with self.database.reading() as connection:
+            return (await outbox.standing(connection, destination)).waiting
+
+
+@pytest.fixture
+def document() -> HealthDocument:
+    view = portfolio([account(supplied(WETH, 10), borrowed(USDC, 10_000))])
+    return build_document(view, book(), assess(view, book(), ()))
+
+
+@pytest.fixture
+def service(database: Database, tmp_path: Path, document: HealthDocument) -> Service:
+    return Service(database, tmp_path / "alerts", document.owners[0])
+
+
+def at_health(document: HealthDocument, health: str | None) -> HealthDocument:
+    (own,) = document.margin_accounts
+    liquidation = own.liquidation.model_copy(update={"prices": ()})
+    changed = own.model_copy(update={"health_factor": health, "shadow_health_factor": health, "liquidation": liquidation})
+    figures = document.health.model_copy(update={"trapped_collateral_usd": None})
+    return document.model_copy(update={"margin_accounts": (changed,), "health": figures})
+
+
+async def test_a_wallet_is_told_of_once_an_episode_through_restarts(service: Service, document: HealthDocument) -> None:
+    states: list[str] = []
+    for health in ("1.5", "1.08", "1.07", "1.08", "1.20", "1.4", "1.09"):
+        # a desk that is closed after every figure, as if the service were started anew each time
+        async with service.desk() as desk:
+            service.now += HOUR
+            states += [alert.state for alert in await desk.owner(at_health(document, health))]
+    assert states == ["opened", "resolved", "opened"]
+    assert [one.state for one in service.streamed] == states
+    assert {one.owner for one in service.streamed} == {document.owners[0].rpartition(":")[2].lower()}
+    assert (await service.waiting("mine"), await service.waiting("all")) == (3, 0)
+
+
+async def test_calm_figures_are_not_written_down(service: Service, document: HealthDocument) -> None:
+    async with service.desk() as desk:
+        for _ in range(5):
+            service.now += HOUR
+            await desk.owner(at_health(document, "2.0"))
+    assert (service.folder / "wallets.jsonl").stat().st_size == 0
+
+
+async def test_what_could_not_be_told_is_told_after_the_restart(service: Service, document: HealthDocument) -> None:
+    service.fails = True
+    with pytest.raises(ConnectionResetError):
+        async with service.desk() as desk:
+            await desk.owner(at_health(document, "1.05"))
+    assert service.streamed == []
+    service.fails = False
+    async with service.desk():
+        pass
+    assert [one.state for one in service.streamed] == ["opened"]
+    assert await service.waiting("mine") == 1
+
+
+async def test_a_new_subscriber_is_not_told_old_news(service: Service, document: HealthDocument) -> None:
+    async with service.desk() as desk:
+        await desk.owner(at_health(document, "1.05"))
+    service.destinations["late"] = Destination("late", WEBHOOK, "https://example.com", owner=document.owners[0])
+    async with service.desk():
+        pass
+    assert (await service.waiting("mine"), await service.waiting("late")) == (1, 0)
+
+
+async def test_an_account_that_is_closed_is_over_and_one_that_is_not_read_is_not(service: Service, document: HealthDocument) -> None:
+    gone = document.model_copy(update={"margin_accounts": ()})
+    unread = gone.model_copy(update={"coverage": gone.coverage.model_copy(update={"complete": False})})
+    async with service.desk() as desk:
+        await desk.owner(at_health(document, "1.05"))
+        service.now += HOUR
+        assert await desk.owner(unread) == []
+        service.now += HOUR
+        assert [alert.state for alert in await desk.owner(gone)] == ["resolved"]
+
+
+async def test_a_figure_that_is_withheld_closes_nothing(service: Service, document: HealthDocument) -> None:
+    async with service.desk() as desk:
+        await desk.owner(at_health(document, "1.05"))
+        service.now += HOUR
+        assert await desk.owner(at_health(document, None)) == []
+
+
+async def test_the_journal_replayed_gives_the_same_alerts(service: Service, document: HealthDocument) -> None:
+    async with service.desk() as desk:
+        for health in ("1.08", "1.01", "1.5", "1.05"):
+            service.now += HOUR
+            await desk.owner(at_health(document, health))
+    again = list(replay(read_history(service.folder / "wallets.jsonl")))
+    assert [one.identifier for one in again] == [one.identifier for one in service.streamed]
+
+
+def test_old_rows_leave_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "markets.jsonl"
+    with HistoryFile(path) as file:
+        for one in flat(100):
+            file.write([one])
+    assert not compact(path, at(30))
+    assert compact(path, at(60))
+    assert [one.t for one in read_history(path)] == [at(hour) for hour in range(60, 100)]
+    assert not compact(path, at(0) + 400 * DAY)
+
+
+def test_alerts_as_they_are_kept() -> None:
+    public = stored(told([*flat(30), market(30, 5e6, 4e6)])[0])
+    assert (public.owner, public.rule, json.loads(public.body)["subject"]) == (None, "market-outflow", "aUSD")
+    address = "0x" + "aB" * 20
+    assert stored(told([wallet(1, 1.05, owner=f"eip155:1:{address}")])[0]).owner == address.lower()
+    assert len(public.episode) <= 64 and len(public.identifier) <= 64
+
+
+async def test_wallets_of_subscribers_say_nothing_of_a_market(service: Service) -> None:
+    """A few large wallets that are watched are no population: no curve is made of them."""
+    many = [WalletObserved(at(hour), "0xo", "eip155:1", "aave-v3", "core", 1.2 - hour / 300, debt_usd=5e7) for hour in range(40)]
+    assert "curve-jump" in {one.rule for one in told(many)}
+    desk = service.desk()
+    rules = set()
+    for one in many:
+        rules |= {alert.rule for alert in desk._wallets.monitor.advance(one.t, [one])}
+    assert rules == {"wallet-health"}
