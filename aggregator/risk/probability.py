@@ -30,7 +30,7 @@ from aggregator.risk.exposure import Exposures, basis_of
 from aggregator.risk.outlook import HOURS, Outlook, Prospect
 from aggregator.risk.outlook_parameters import TOUCH
 from aggregator.risk.policy import Policy
-from aggregator.risk.rays import bracketed_breach, first_breach, tail_probability
+from aggregator.risk.rays import Floats, bracketed_breach, first_breach, tail_probability
 from aggregator.risk.scenarios import lot_multipliers
 from aggregator.risk.shapes import Array, Linear
 
@@ -76,9 +76,9 @@ def probabilities(claims: Claims, breached: frozenset[int], outlook: Outlook, po
     return LiquidationProbability(own, joint, max(numbers, key=lambda n: (own[n]["1d"], own[n]["7d"], -n)))
 
 
-def market_probability(scales: Array, horizon: str) -> Array:
+def market_probability(scales: Floats, horizon: str) -> Array:
     """Probability of a breach from the scales (…, draws) at which it happens: min(1, κ · mean of P(W > v))."""
-    return np.asarray(np.minimum(1.0, TOUCH[horizon] * np.mean(tail_probability(scales), axis=-1)))
+    return np.asarray(np.minimum(1.0, TOUCH[horizon] * np.mean(tail_probability(scales.astype(np.float64)), axis=-1)))
 
 
 def moves(names: Sequence[str], prospect: Prospect, mixing: Array, draws: int, seed: int) -> Array:
@@ -88,7 +88,7 @@ def moves(names: Sequence[str], prospect: Prospect, mixing: Array, draws: int, s
 
 
 def standard_draws(names: Sequence[str], draws: int, seed: int) -> Array:
-    """Independent standard normal draws (draws, names), antithetic, evenly spread. A name's do not depend on which other names there are."""
+    """Independent standard normal draws (draws, names), antithetic, evenly spread. A name's do not depend on the other names."""
     half = draws // 2
     result = np.empty((2 * half, len(names)))
     for column, name in enumerate(names):
@@ -140,7 +140,7 @@ def _claim_scales(claim: Claim, slopes: Array) -> Array:
             return np.full(len(slopes), np.inf)
         held = np.flatnonzero(net > 0)
         ratios = net[held] / -net[owed[0]]
-        return np.asarray(first_breach(ratios[None], (slopes[:, held] - slopes[:, owed])[None])[0])
+        return np.asarray(first_breach(ratios[None], np.ascontiguousarray((slopes[:, held] - slopes[:, owed]).T)[:, None, :])[0])
     return bracketed_breach(lambda scale: claim.cushions(np.exp(np.clip(scale[:, None] * slopes, -30.0, 30.0))), len(slopes))
 
 

@@ -8,10 +8,14 @@ never pass it. Anything else is bracketed on a grid and bisected.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aggregator.risk.shapes import Array
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
 
 FARTHEST = 1_000.0
 """a breach beyond it is none: that far out the tail holds 5·10⁻¹³"""
@@ -20,35 +24,41 @@ _SCALES = np.concatenate([[0.0], np.geomspace(0.02, 200.0, 48)])
 _BISECTIONS = 40
 
 
-def first_breach(ratios: Array, slopes: Array) -> Array:
+def first_breach(ratios: Array, slopes: Floats) -> Floats:
     """Smallest v with Σ ratio·exp(v·slope) < 1, infinite where there is none; never above the true one by more than rounding.
 
-    `ratios`: (rows, lots), what counts of each lot over what is owed, ≥ 0. `slopes`: (rows, draws, lots), against the slope of what is
-    owed. Result (rows, draws).
+    `ratios`: (rows, lots), what counts of each lot over what is owed, ≥ 0. `slopes`: (lots, rows, draws), against the slope of what is
+    owed; in single precision the result is too. Result (rows, draws).
     """
-    rows, draws = slopes.shape[:2]
-    result = np.full((rows, draws), np.inf)
-    healthy = ratios.sum(axis=1) >= 1.0
-    result[~healthy] = 0.0
+    lots, rows, draws = slopes.shape
+    result = np.full((rows, draws), np.inf, dtype=slopes.dtype)
+    result[ratios.sum(axis=1) < 1.0] = 0.0
     # a row whose lots all rise with a draw never breaches there; what is left is walked as one flat list
-    row, draw = np.nonzero(healthy[:, None] & (np.where(ratios[:, None, :] > 0, slopes, np.inf).min(axis=2, initial=np.inf) < 0))
-    weight, slope = ratios[row], slopes[row, draw]
-    at = np.zeros(len(row))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for _ in range(_STEPS):
-            if not len(row):
-                break
-            terms = weight * np.exp(np.minimum(at[:, None] * slope, 600.0))
-            total = terms.sum(axis=1)
-            steepness = (terms * slope).sum(axis=1) / total
-            step = np.where(steepness < 0, -np.log(total) / steepness, np.inf)
-            at = at + np.maximum(step, 0.0)
-            arrived = step <= 1e-13 * at
-            lost = ~(at <= FARTHEST)
-            result[row[arrived & ~lost], draw[arrived & ~lost]] = at[arrived & ~lost]
-            going = ~(arrived | lost)
-            row, draw, weight, slope, at = row[going], draw[going], weight[going], slope[going], at[going]
-    result[row, draw] = at
+    falling = np.zeros((rows, draws), dtype=bool)
+    for lot in range(lots):
+        falling |= (slopes[lot] < 0) & (ratios[:, lot, None] > 0)
+    place = np.flatnonzero(falling & (result > 0))
+    weight = ratios.T.astype(slopes.dtype)[:, place // draws] if len(place) else np.zeros((lots, 0), dtype=slopes.dtype)
+    slope = slopes.reshape(lots, rows * draws)[:, place]
+    at = np.zeros(len(place), dtype=slopes.dtype)
+    tolerance = float(np.sqrt(np.finfo(slopes.dtype).eps))
+    for _ in range(_STEPS):
+        if not len(place):
+            break
+        total, steepness = np.zeros_like(at), np.zeros_like(at)
+        for lot in range(lots):
+            term = weight[lot] * np.exp(np.minimum(at * slope[lot], 80.0))
+            total += term
+            steepness += term * slope[lot]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = np.where(steepness < 0, -np.log(total) * total / steepness, np.inf)
+        at = at + np.maximum(step, 0.0)
+        # the steps shrink quadratically: after one this small, what is left is below rounding
+        arrived, lost = step <= tolerance * at, ~(at <= FARTHEST)
+        result.flat[place[arrived & ~lost]] = at[arrived & ~lost]
+        going = np.flatnonzero(~(arrived | lost))
+        place, weight, slope, at = place[going], weight[:, going], slope[:, going], at[going]
+    result.flat[place] = at
     return result
 
 
@@ -69,7 +79,7 @@ def bracketed_breach(cushion: Callable[[Array], Array], draws: int) -> Array:
     return high
 
 
-def tail_probability(scale: Array) -> Array:
+def tail_probability(scale: Floats) -> Floats:
     """P(W > w) for W² = 2/χ²₄, which makes normal draws Student-t of unit variance: 1 − e^(−x)(1 + x) with x = 1/w²; 1 at 0."""
     with np.errstate(divide="ignore"):
         x = np.minimum(1.0 / np.square(scale), 700.0)
