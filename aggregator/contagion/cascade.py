@@ -21,7 +21,7 @@ from aggregator.contagion.impact import Impact
 from aggregator.contagion.ledger import Ledger, Line
 from aggregator.contagion.liquidations import LiquidationRound, LiquidationTerms, liquidation_round
 from aggregator.contagion.money import MICRO
-from aggregator.contagion.oracles import OracleRules, Oracles
+from aggregator.contagion.oracles import WORTHLESS, OracleRules, Oracles
 from aggregator.contagion.positions import Positions
 from aggregator.contagion.priced import priced, priced_by_oracles
 from aggregator.contagion.reactions import Reaction, forced_sales
@@ -215,7 +215,8 @@ class CascadeRun:
         return True
 
     def _reprice(self, line: Line = Line.SALES, origins: Mapping[int, int] | None = None) -> None:
-        self.market = self.base * self.impact.factor(self.sold / self.liquidity)
+        market = self.base * self.impact.factor(self.sold / self.liquidity)
+        self.market = np.where(market < WORTHLESS, 0.0, market)
         self.oracle = self._oracles.update(self._now, self.market, self.rates)
         self.ledger.reprice(self.market, self.ticks, line, origins)
 

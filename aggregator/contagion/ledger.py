@@ -91,6 +91,9 @@ class Ledger:
         self._sold_by: dict[int, list[int]] = {}
         self._announced: dict[int, list[int]] = {}
         self._liquidated: dict[int, tuple[int, ...]] = {}
+        nothing = np.zeros(len(book.markets), dtype=np.int64)
+        self._premium: tuple[Micros, NDArray[np.intp]] = nothing, nothing.astype(np.intp)
+        """by market, of the last round: what was seized beyond what was repaid, and the event"""
         self._last = np.zeros(len(book.assets))
 
     def start(self, market: Floats, origins: Mapping[int, int] | None = None) -> None:
@@ -104,8 +107,10 @@ class Ledger:
         self.reprice(market, 0, Line.SHOCK, origins or {})
 
     def _marked(self, side: int, market: Floats) -> Micros:
-        """Value of everything on a side by reserve; nothing where there is no market price."""
-        return micros(self._units[side] * np.nan_to_num(market[self._asset]))
+        """Value of everything on a side by reserve; nothing where there is no market price. InputError where all of it is too much."""
+        values = self._units[side] * np.nan_to_num(market[self._asset])
+        micros(np.atleast_1d(values.sum()))
+        return micros(values)
 
     def reprice(self, market: Floats, tick: int, line: Line = Line.SALES, origins: Mapping[int, int] | None = None) -> None:
         """Mark at other prices. `origins`: what moved an asset, if it was not this round's sales."""
@@ -149,7 +154,8 @@ class Ledger:
             return np.zeros(len(book.assets))
         at_market = market[self._asset]
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(np.isnan(at_market) | (at_market == oracle) | (oracle == 0.0), 1.0, at_market / oracle)
+            ratio = at_market / oracle
+            ratio[~np.isfinite(ratio) | (at_market == oracle)] = 1.0
             per_dollar = np.where(oracle > 0.0, 1.0 / oracle, 0.0)
         seized, repaid, bad = (_times(amounts, ratio) for amounts in (done.seized_from, done.repaid_in, done.bad_debt_in))
         self._units[0] = np.maximum(self._units[0] - done.seized_from / MICRO * per_dollar, 0.0)
@@ -160,7 +166,8 @@ class Ledger:
         by_market = [_by_code(amounts, self._market, len(book.markets)) for amounts in (seized, repaid, bad)]
         numbers = self._note_liquidations(by_market, seized, done, tick)
         causes = numbers[self._market]
-        self._add(Line.PREMIUM, Party.ACCOUNTS, Party.LIQUIDATORS, by_market[0] - by_market[1], numbers, "market")
+        self._premium = by_market[0] - by_market[1], numbers
+        self._add(Line.PREMIUM, Party.ACCOUNTS, Party.LIQUIDATORS, self._premium[0], numbers, "market")
         self._add(Line.BAD_DEBT, Party.LENDERS, Party.ACCOUNTS, bad, causes, "reserve")
         self.bad_debt += bad
         sold = np.zeros(len(book.assets))
@@ -219,11 +226,7 @@ class Ledger:
         if gate is None or not done.executed:
             return
         calls = np.bincount(self._book.account_market[done.accounts[done.seized > 0.0]], minlength=len(self._book.markets))
-        premium = next(lines for lines in reversed(self._lines) if lines.line is Line.PREMIUM)
-        paid = np.zeros(len(self._book.markets), dtype=np.int64)
-        paid[premium.codes] = premium.amounts
-        numbers = np.full(len(paid), -1, dtype=np.intp)
-        numbers[premium.codes] = premium.causes
+        paid, numbers = self._premium
         self._add(Line.GAS, Party.LIQUIDATORS, Party.BUILDERS, micros(calls.astype(np.float64) * gate.gas_usd), numbers, "market")
         self._add(Line.AUCTION, Party.LIQUIDATORS, Party.BUILDERS, micros(np.maximum(paid, 0) / MICRO * gate.mev_share), numbers, "market")
 

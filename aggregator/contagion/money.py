@@ -6,16 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregator.model.book import Floats
+from aggregator.model.errors import InputError
 
 MICRO = 1_000_000
 """micro-dollars in a dollar"""
+LIMIT = 9e12
+"""USD that fit"""
 _LOW_BITS = 26
 
 Micros = NDArray[np.int64]
 
 
 def micros(dollars: Floats) -> Micros:
-    """The nearest whole micro-dollars; what is not known (NaN) may not come here."""
+    """The nearest whole micro-dollars; what is not known (NaN) may not come here. InputError beyond LIMIT."""
+    largest = float(np.abs(dollars).max(initial=0.0))
+    if not largest <= LIMIT:
+        raise InputError(f"{largest:.3g} USD cannot be accounted for to the micro-dollar; expected up to {LIMIT:.0g}")
     return np.rint(dollars * MICRO).astype(np.int64)
 
 

@@ -28,6 +28,9 @@ from aggregator.model.errors import InputError
 SETTLED = 1e-12
 """relative distance between what is published and its target at which an oracle counts as having arrived"""
 
+WORTHLESS = 1e-100
+"""price in USD, or factor of one, below which it is nothing"""
+
 
 class OracleKind(IntEnum):
     """How an oracle comes to its price; a capped one is any of these with a `ceiling`."""
@@ -125,9 +128,10 @@ class _Past:
     factors: list[Floats] = field(default_factory=list)
 
     def add(self, now: float, factors: Floats) -> None:
+        """Note what holds from now on, if it is something else."""
         if self.times and self.times[-1] == now:
             self.factors[-1] = factors
-        else:
+        elif not self.times or not np.array_equal(factors, self.factors[-1], equal_nan=True):
             self.times.append(now)
             self.factors.append(factors)
 
@@ -166,6 +170,8 @@ class Oracles:
             and np.isnan(self.rules.stated).all()
         )
         self._first, self._second = (_Feeds(np.ones(count), np.zeros(count)) for _ in range(2))
+        self._target = np.ones(count)
+        """what would be published now if it were time"""
         self._past = _Past()
         self._past.add(-np.inf, np.ones(count))
 
@@ -184,12 +190,13 @@ class Oracles:
         if twap.any():
             target = np.where(twap, self._past.mean(now, rules.window), target)
         base = self._moves(prices)[rules.base]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(self._composite, np.where(base > 0.0, target / base, 0.0), target)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ratio = np.where(self._composite, np.where(base > WORTHLESS, target / base, 0.0), target)
         rest = np.where(self._composite, base, 1.0)
         still = rules.frozen | (rules.kind == OracleKind.CONSTANT)
         self._first.publish(np.where(still, self._first.value, ratio), now, rules.deviation, rules.heartbeat)
         self._second.publish(np.where(still, self._second.value, rest), now, rules.deviation, rules.heartbeat)
+        self._target = ratio * rest
         said = np.minimum(anchor * self._first.value * self._second.value, rules.ceiling)
         return np.where(np.isnan(rules.stated), said, rules.stated)
 
@@ -211,8 +218,11 @@ class Oracles:
             moments += [float(later.min())] if len(later) else []
         averaging = apart & (rules.kind == OracleKind.TWAP) & (rules.window > now - self._past.times[-1])
         if averaging.any():
-            moments.append(now + float(rules.window[averaging].min()) / 16.0)
-        beats = apart & np.isfinite(rules.heartbeat)
+            windows = rules.window[averaging]
+            moments.append(now + max(float(windows.min()) / 16.0, float(windows.max()) / 64.0))
+        with np.errstate(invalid="ignore"):
+            unwritten = lagging & (np.abs(shown - self._target) > SETTLED * np.abs(self._target))
+        beats = unwritten & np.isfinite(rules.heartbeat)
         if beats.any():
             first = np.minimum(self._first.since, self._second.since)[beats] + rules.heartbeat[beats]
             moments.append(max(float(np.nextafter(first.min(), np.inf)), np.nextafter(now, np.inf)))
