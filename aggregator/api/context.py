@@ -16,6 +16,7 @@ from aggregator.engine.settings import Settings
 from aggregator.store.database import Database
 
 if TYPE_CHECKING:
+    from aggregator.engine.attesting import Attester
     from aggregator.engine.live_systemic import Systemic
 
 
@@ -32,6 +33,8 @@ class App:
     reads: RateLimiter
     writes: RateLimiter
     now: Callable[[], int]
+    attester: Attester | None = None
+    """None where no signing key is set"""
     streams: dict[str, int] = field(default_factory=dict)
     """open streams by address"""
 

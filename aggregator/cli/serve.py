@@ -97,6 +97,7 @@ async def service(settings: Settings, owners: tuple[str, ...] = ()) -> AsyncIter
     from aggregator.chains.arguments import rpc_overrides
     from aggregator.chains.configuration import load_chains
     from aggregator.chains.network import Network
+    from aggregator.engine.attesting import attester
     from aggregator.engine.live import Live
     from aggregator.engine.live_assess import Workers
     from aggregator.engine.live_stream import StreamHub
@@ -123,12 +124,15 @@ async def service(settings: Settings, owners: tuple[str, ...] = ()) -> AsyncIter
             reads=RateLimiter("reads", settings.reads_per_minute, time.monotonic),
             writes=RateLimiter("writes", settings.writes_per_minute, time.monotonic),
             now=lambda: time.time_ns() // 1_000,
+            attester=await attester(live, settings),
         )
         app.metrics.observe(live)
         await live.start()
         stack.push_async_callback(live.stop)
         population = asyncio.create_task(systemic.run())
         stack.push_async_callback(_cancel, population)
+        if app.attester is not None:
+            stack.push_async_callback(_cancel, asyncio.create_task(app.attester.run()))
         if owners:
             await live.watch([parse_address(owner) for owner in owners], "local")
         runner = web.AppRunner(application(app), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False)

@@ -17,10 +17,14 @@ from multiprocessing.process import BaseProcess
 from types import MappingProxyType
 from typing import ParamSpec, TypeVar
 
-from aggregator.engine.judgement import judge
+from aggregator.engine.judgement import judge, policy_for
 from aggregator.engine.schema import HealthDocument
 from aggregator.engine.snapshot import Picture
 from aggregator.model.snapshot import Block
+from aggregator.publish.attestation.statement import MarginScore, StatementError
+from aggregator.publish.attestation.summary import ScoreWithheld, summarise
+from aggregator.reading.catalogue import adapters
+from aggregator.risk.assessment import Assessment
 from aggregator.store.chronicle import Figures
 
 P = ParamSpec("P")
@@ -64,6 +68,8 @@ class Assessed:
     blocks: tuple[tuple[str, Block], ...]
     haircuts: tuple[AssetHaircut, ...]
     """of what is owned, each asset once"""
+    statement: MarginScore | str
+    """what may be signed of it, or why nothing may"""
     _compressed: bytes | None = field(default=None, repr=False)
 
     @property
@@ -76,12 +82,13 @@ class Assessed:
 
 def assess(picture: Picture) -> Assessed:
     """The whole way from a picture to what is served. Pure; runs in a worker."""
-    _, document = judge(picture)
+    assessment, document = judge(picture)
     body = document.model_dump_json(by_alias=True).encode()
     figures = document.health
     healths = [one.health_factor for one in document.margin_accounts if one.health_factor is not None]
+    snapshot = hashlib.sha256(body)
     return Assessed(
-        snapshot=hashlib.sha256(body).hexdigest(),
+        snapshot=snapshot.hexdigest(),
         body=body,
         figures=Figures(
             figures.score,
@@ -98,7 +105,16 @@ def assess(picture: Picture) -> Assessed:
         model=f"{figures.model} {figures.score_version}",
         blocks=tuple((one.chain, one.block) for one in picture.portfolio.snapshots if one.block is not None),
         haircuts=_haircuts(document),
+        statement=_statement(picture, assessment, snapshot.digest()),
     )
+
+
+def _statement(picture: Picture, assessment: Assessment, snapshot: bytes) -> MarginScore | str:
+    (owner,) = picture.portfolio.owners
+    try:
+        return summarise(owner.address, picture.portfolio, assessment, policy_for(adapters()), snapshot)
+    except (ScoreWithheld, StatementError) as withheld:
+        return str(withheld)
 
 
 def _haircuts(document: HealthDocument) -> tuple[AssetHaircut, ...]:

@@ -64,6 +64,13 @@ class Settings(BaseSettings):
     maximum_streams: Count = 5_000
     maximum_streams_per_address: Count = 50
 
+    signing_key: SecretStr | None = None
+    signing_key_file: Path | None = None
+    signing_password: SecretStr | None = None
+    signer_command: SecretStr | None = None
+    attestation_seconds: Annotated[int, Field(ge=60, le=86_400)] = 900
+    epoch_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600
+
     history_days: Count = 365
     events_days: Count = 7
     population: str | None = None

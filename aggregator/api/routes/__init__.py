@@ -5,6 +5,7 @@ from __future__ import annotations
 from aggregator.api.operation import Operation
 from aggregator.api.routes import (
     adapters,
+    attestations,
     coverage,
     haircuts,
     health,
@@ -31,6 +32,7 @@ MODULES = (
     what_if,
     history,
     scores,
+    attestations,
     systemic_curves,
     systemic_rank,
     systemic_alerts,

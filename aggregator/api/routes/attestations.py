@@ -1,0 +1,152 @@
+"""Signed scores: `GET /v1/scores/{owner}/attestation`, `GET /v1/epochs/newest`, and the gateway that contracts are sent to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import Field
+
+from aggregator.api.context import app_of
+from aggregator.api.operation import OWNER_PARAMETER, Body, Operation, Query, body_of, json_response, query_of
+from aggregator.api.owners import current, named_owner
+from aggregator.api.problem import Problem
+from aggregator.chains.arguments import OwnerAddress
+from aggregator.engine.attesting import Attester
+from aggregator.engine.schema import Document
+from aggregator.model.identifiers import Address, checksum, parse_address
+from aggregator.publish.attestation.document import ScoreAttestation
+from aggregator.publish.attestation.gateway import answer
+from aggregator.publish.attestation.statement import Domain, MarginScore
+
+HEX_DATA = r"^0x[0-9a-fA-F]{0,1024}(\.json)?$"
+ADDRESS = r"^0x[0-9a-fA-F]{40}$"
+
+
+class AttestationQuery(Query):
+    """For which contract it is to be good; `epoch`: from this epoch with its proof, `newest` for the last one, instead of the present."""
+
+    chain_id: Annotated[int, Field(ge=0, lt=2**53)]
+    verifier: Annotated[str, Field(pattern=ADDRESS)]
+    epoch: Annotated[str | None, Field(pattern=r"^(newest|[0-9]{1,19})$")] = None
+
+
+class LookupBody(Body):
+    """What ERC-3668 clients send where the URL has no place for the data."""
+
+    data: Annotated[str, Field(pattern=HEX_DATA)]
+    sender: Annotated[str, Field(pattern=ADDRESS)]
+
+
+class LookupDocument(Document):
+    """`data`: what the contract's callback decodes."""
+
+    data: str
+
+
+class EpochSummary(Document):
+    """`proofs`: see an owner's attestation with `epoch`."""
+
+    epoch: int
+    root: str
+    count: int
+    as_of: int
+    valid_until: int
+    signer: str
+
+
+async def attestation(request: web.Request) -> web.StreamResponse:
+    signing = _attester(request)
+    owner, asked = await named_owner(request), query_of(request, AttestationQuery)
+    domain = Domain(asked.chain_id, parse_address(asked.verifier))
+    if asked.epoch is None:
+        await current(request, owner)
+        return json_response(await signing.attestation(owner, domain))
+    try:
+        return json_response(await signing.included(owner.address, domain, None if asked.epoch == "newest" else int(asked.epoch)))
+    except (KeyError, StopIteration):
+        raise Problem(
+            404, "not-in-epoch", "that epoch is not kept, or has no score of this owner: only watched owners stand in epochs"
+        ) from None
+
+
+async def newest(request: web.Request) -> web.StreamResponse:
+    signing = _attester(request)
+    epoch = signing.newest()
+    if epoch is None:
+        raise Problem(503, "no-epoch", "no epoch has been sealed yet", {"Retry-After": "5"})
+    one = epoch.statement
+    return json_response(
+        EpochSummary(
+            epoch=one.epoch,
+            root="0x" + one.root.hex(),
+            count=one.count,
+            as_of=one.as_of,
+            valid_until=one.valid_until,
+            signer=checksum(signing.signer.address),
+        )
+    )
+
+
+async def lookup(request: web.Request) -> web.StreamResponse:
+    return await _lookup(request, request.match_info["data"])
+
+
+async def lookup_by_post(request: web.Request) -> web.StreamResponse:
+    return await _lookup(request, (await body_of(request, LookupBody)).data)
+
+
+async def _lookup(request: web.Request, data: str) -> web.StreamResponse:
+    signing = _attester(request)
+
+    async def score_of(address: Address) -> MarginScore:
+        owner = OwnerAddress(address)
+        await current(request, owner)
+        return await signing.statement(owner)
+
+    return json_response(LookupDocument(data=await answer(data.removesuffix(".json"), score_of, signing.signer)))
+
+
+def _attester(request: web.Request) -> Attester:
+    signing = app_of(request).attester
+    if signing is None:
+        raise Problem(404, "no-signer", "this service signs nothing: no signing key is set")
+    return signing
+
+
+routes = (
+    Operation(
+        "GET",
+        "/v1/scores/{owner}/attestation",
+        "attestation",
+        "The signed margin score of an owner, for one verifying contract",
+        attestation,
+        answer=ScoreAttestation,
+        query=AttestationQuery,
+        problems=(404, 503),
+        parameters=(OWNER_PARAMETER,),
+    ),
+    Operation(
+        "GET", "/v1/epochs/newest", "newestEpoch", "The Merkle root of the newest epoch", newest, answer=EpochSummary, problems=(404, 503)
+    ),
+    Operation(
+        "GET",
+        "/v1/ccip/{sender}/{data}",
+        "lookup",
+        "The gateway of the verifying contract (ERC-3668)",
+        lookup,
+        answer=LookupDocument,
+        problems=(404, 503),
+        parameters=(("sender", "the contract that asks", ADDRESS), ("data", "its call data", HEX_DATA)),
+    ),
+    Operation(
+        "POST",
+        "/v1/ccip",
+        "lookupByPost",
+        "The same for clients that send the data as a body",
+        lookup_by_post,
+        answer=LookupDocument,
+        body=LookupBody,
+        problems=(404, 503),
+    ),
+)
