@@ -18,6 +18,7 @@ _REASONS = {
     400: "What was asked for is wrong; the detail says how",
     401: "A key or a session is missing, or is not good",
     403: "The key or wallet may not do this",
+    404: "There is no such thing",
     413: "The body is too large",
     415: "The body is not JSON",
     426: "Expected a WebSocket",
@@ -117,3 +118,9 @@ def openapi_json() -> bytes:
     from aggregator.api.routes import all_routes
 
     return orjson.dumps(openapi_document(all_routes()), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.buffer.write(openapi_json())

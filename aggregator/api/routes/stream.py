@@ -26,6 +26,8 @@ from aggregator.model.identifiers import Address
 from aggregator.store.chronicle import Event
 
 KEEPALIVE_SECONDS = 15.0
+GONE_SECONDS = 2.5
+"""how often it is looked whether a client is still there"""
 RETRY_MILLISECONDS = 1_000
 LARGEST_MESSAGE = 64 * 1024
 MOST_OWNERS = 100
@@ -73,12 +75,14 @@ async def stream(request: web.Request) -> web.StreamResponse:
         try:
             await response.prepare(request)
             await response.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
-            while True:
-                events = await subscriber.take(KEEPALIVE_SECONDS)
-                if subscriber.closed and not events:
-                    break
-                app.live.asked_again(wanted.owners)
-                await response.write(b"".join(map(_sse, events)) or b": still here\n\n")
+            quiet = 0.0
+            while not (subscriber.closed and not subscriber.queue) and not _gone(request):
+                events = await subscriber.take(GONE_SECONDS)
+                quiet = 0.0 if events else quiet + GONE_SECONDS
+                if events or quiet >= KEEPALIVE_SECONDS:
+                    quiet = 0.0
+                    app.live.asked_again(wanted.owners)
+                    await response.write(b"".join(map(_sse, events)) or b": still here\n\n")
         except (Lagging, ConnectionResetError):
             pass  # it comes back with the last id that it saw
         finally:
@@ -169,6 +173,10 @@ def _sse(event: Event) -> bytes:
 
 def _message(event: Event) -> str:
     return orjson.dumps({"id": event.id, "event": event.kind, "data": orjson.Fragment(event.body)}).decode()
+
+
+def _gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 def _wallet(who: Identity | None) -> Address | None:
