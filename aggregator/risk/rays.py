@@ -50,7 +50,7 @@ def first_breach(ratios: Array, slopes: Floats) -> Floats:
             term = weight[lot] * np.exp(np.minimum(at * slope[lot], 80.0))
             total += term
             steepness += term * slope[lot]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             step = np.where(steepness < 0, -np.log(total) * total / steepness, np.inf)
         at = at + np.maximum(step, 0.0)
         # the steps shrink quadratically: after one this small, what is left is below rounding
