@@ -1,19 +1,35 @@
-"""`crossmargin haircuts backtest --history FILE`: how well the dynamic haircut covered a recorded history, beside the plain models."""
+"""`crossmargin haircuts [ASSET…] [--size USD]`: the haircut of assets as they stand, with all its parts.
+
+`crossmargin haircuts backtest --history FILE`: how well the dynamic haircut covered a recorded history, beside the plain models.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from aggregator.cli.common import SlowWork, add_json_option, console
-from aggregator.model.errors import InputError
+from aggregator.cli.common import ProgressDisplay, SlowWork, add_chain_options, add_json_option, console, run_async
+from aggregator.model.errors import IncompleteError, InputError
 
 BACKTEST = "backtest"
+LARGEST = 10**12
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", metavar="backtest", nargs="*", help="`backtest`: measure the haircut on a recorded history")
+    parser.add_argument(
+        "assets", metavar="ASSET", nargs="*", help="symbol or CAIP-19 id (default: every listed token); or `backtest` and its --history"
+    )
+    parser.add_argument("--size", metavar="USD", default="10000", help="value of the holding, for the cost of selling it (default 10000)")
+    parser.add_argument(
+        "--implied",
+        metavar="FACTOR=VOL",
+        action="append",
+        default=[],
+        help="a year's implied volatility, such as ETH=0.62 (repeatable)",
+    )
+    add_chain_options(parser)
     group = parser.add_argument_group("backtest")
     group.add_argument(
         "--history", metavar="FILE", type=Path, help="CSV or Parquet with symbol,timestamp,close[,low,high,volume]; hourly or daily bars"
@@ -26,10 +42,62 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 with a record; InputError (2) for a bad file; IncompleteError (3) where no asset has enough history."""
-    if arguments.words != [BACKTEST]:
-        raise InputError("expected `crossmargin haircuts backtest --history FILE`")
-    return _backtest(arguments)
+    """0 with an answer; InputError (2) for bad input; IncompleteError (3) where no chain told anything or no asset has enough history."""
+    if arguments.assets == [BACKTEST]:
+        return _backtest(arguments)
+    if arguments.history is not None or arguments.plot is not None:
+        raise InputError("--history and --plot belong to `crossmargin haircuts backtest`")
+    return _live(arguments)
+
+
+def _live(arguments: argparse.Namespace) -> int:
+    from aggregator.engine.haircuts import HaircutRequest, take_haircuts
+    from aggregator.engine.haircuts_schema import haircuts_document
+    from aggregator.model.snapshot import SnapshotStatus
+
+    request = HaircutRequest(
+        assets=tuple(arguments.assets),
+        size_usd=_size(arguments.size),
+        implied=dict(_implied(text) for text in arguments.implied),
+        chains_file=arguments.chains,
+        rpc=tuple(arguments.rpc),
+        only_chains=tuple(arguments.chain),
+        blocks=tuple(arguments.block),
+    )
+    with ProgressDisplay() as progress:
+        done = run_async(take_haircuts(request, progress.report))
+    document = haircuts_document(done)
+    if arguments.json:
+        sys.stdout.write(document.model_dump_json(by_alias=True, indent=2) + "\n")
+    if all(snapshot.status is SnapshotStatus.UNREACHABLE for snapshot in done.snapshots):
+        reasons = "; ".join(f"{snapshot.chain}: {snapshot.detail}" for snapshot in done.snapshots)
+        raise IncompleteError(f"no chain could be read: {reasons}")
+    if not arguments.json:
+        from aggregator.cli.haircuts_report import print_haircuts
+
+        print_haircuts(document, console())
+    return 0
+
+
+def _size(text: str) -> Decimal:
+    try:
+        size = Decimal(text)
+    except InvalidOperation:
+        size = Decimal(-1)
+    if not (size.is_finite() and 0 < size <= LARGEST):
+        raise InputError(f"--size: {text!r} is not a number of dollars above 0 and at most a trillion")
+    return size
+
+
+def _implied(text: str) -> tuple[str, float]:
+    factor, equals, number = text.partition("=")
+    try:
+        value = float(number.removesuffix("%")) / (100.0 if number.endswith("%") else 1.0)
+    except ValueError:
+        value = -1.0
+    if not (factor and equals and 0.0 < value <= 10.0):
+        raise InputError(f"--implied: {text!r}: expected FACTOR=VOL with a yearly volatility above 0 and at most 1000 %, such as ETH=0.62")
+    return factor, value
 
 
 def _backtest(arguments: argparse.Namespace) -> int:

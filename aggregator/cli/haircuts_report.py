@@ -1,4 +1,4 @@
-"""The terminal report of a haircut record: the models side by side, then our model asset by asset, then what was reached."""
+"""The terminal reports of haircuts: assets with the parts of theirs; and of a record: the models side by side, then our model by asset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from aggregator.cli.wording import money
 from aggregator.engine.haircuts_backtest import OURS, Backtest, HorizonRecord, best_baseline, symbols_in_order
+from aggregator.engine.haircuts_schema import HaircutsDocument
 from aggregator.reading.text import clean_text
 from aggregator.risk.market_risk.dynamic import Target
 from aggregator.risk.market_risk.scores import Scores
@@ -21,6 +23,43 @@ LEGEND = (
     "haircut: mean; p/t: highest over lowest in a year; rise: largest in five days; short: worst loss beyond; "
     "loss: 99 % quantile loss in basis points"
 )
+
+
+def print_haircuts(document: HaircutsDocument, console: Console) -> None:
+    """Print the haircuts."""
+    narrow = console.width < NARROW
+    console.print(Text(f"Haircuts of {money(document.size_usd)} each", "bold"))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("asset", no_wrap=True, overflow="ellipsis")
+    table.add_column("chain", no_wrap=True)
+    names = ["haircut", "market", "liquid.", "basis", "struct."] + ([] if narrow else ["days", "by", "depth"])
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in document.haircuts:
+        parts = one.parts
+        cells = [_share(one.haircut), *(_share(part) for part in (parts.market, parts.liquidity, parts.basis, parts.structure))]
+        if not narrow:
+            cells += [
+                f"{one.liquidation_days.total:.2f}",
+                one.liquidation_days.route,
+                money(str(one.depth.usd_within_edge)) if one.depth else "–",
+            ]
+        table.add_row(Text(clean_text(one.symbol, 18)), Text(one.chain), *cells)
+    console.print(table)
+    notes: dict[str, list[str]] = {}
+    for one in document.haircuts:
+        for note in one.notes:
+            notes.setdefault(note, []).append(f"{clean_text(one.symbol, 18)} on {one.chain}")
+    lines = [f"{note} ({', '.join(who[:3])}{f' and {len(who) - 3} more' if len(who) > 3 else ''})" for note, who in notes.items()]
+    lines += [f"missing on {gap.chain}: {gap.what}: {gap.why}" for gap in document.coverage.missing]
+    if lines:
+        _section(console, "Not known, so taken to be worse")
+        for line in lines:
+            console.print(Text(clean_text(line, 300)))
+
+
+def _share(text: str) -> str:
+    return f"{100 * float(text):.2f}%"
 
 
 def print_backtest(record: Backtest, console: Console) -> None:

@@ -1,4 +1,6 @@
-"""The shape of `crossmargin haircuts backtest --json`, `crossmargin/haircuts-backtest/1`. Rates, haircuts and losses are parts of 1."""
+"""The shapes of `crossmargin haircuts --json`, `crossmargin/haircuts/1`, and of `crossmargin haircuts backtest --json`,
+`crossmargin/haircuts-backtest/1`. Haircuts are decimal strings as in the health document, a record's figures are numbers; all parts of 1.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from aggregator.engine.document import snapshot_document
+from aggregator.engine.figures import fraction, plain, up
+from aggregator.engine.haircuts import AssetHaircut, HaircutRun
 from aggregator.engine.haircuts_backtest import Backtest, ModelRecord, symbols_in_order
 from aggregator.engine.history_file import instant
-from aggregator.engine.schema import Document
+from aggregator.engine.schema import CoverageDocument, Document, GapDocument, HaircutDocument, SnapshotDocument
+from aggregator.risk.haircut_depth import STRESS
 from aggregator.risk.market_risk.scores import CONFIDENCE
 
 
@@ -65,6 +71,107 @@ class HaircutsBacktestDocument(Document):
     assets: list[AssetHistoryDocument]
     horizons: dict[str, HorizonDocument]
     warnings: list[str]
+
+
+class LiquidationTimeDocument(Document):
+    """In days. `route`: sold on its chain (market), brought elsewhere first (bridge), or given back to its issuer (redemption)."""
+
+    total: float
+    reaction: float
+    oracle: float
+    inclusion: float
+    way_out: float
+    route: Literal["market", "bridge", "redemption"]
+
+
+class VolatilityDocument(Document):
+    """`path_quantile`: 99 % quantile of the next day's worst fall, −ln(1 − fall); null where the class stands in for a history."""
+
+    factor: str
+    factor_class: str
+    daily: float
+    source: str
+    history_days: float
+    path_quantile: float | None
+
+
+class DepthDocument(Document):
+    """Of the token's pools on its chain: what can be sold before the price is 5 % lower, and how much of that is counted on."""
+
+    usd_within_edge: float
+    counted_usd: float
+    pools: int
+
+
+class AssetHaircutDocument(Document):
+    """`haircut` = 1 − (1−market)(1−liquidity)(1−basis)(1−structure), rounded up. `notes`: what was not known and what stood in for it."""
+
+    asset: str
+    symbol: str
+    chain: str
+    haircut: str
+    parts: HaircutDocument
+    liquidation_days: LiquidationTimeDocument
+    volatility: VolatilityDocument
+    price_age_seconds: int | None
+    depth: DepthDocument | None
+    notes: list[str]
+
+
+class HaircutsDocument(Document):
+    """Haircuts of a holding of `size_usd` each."""
+
+    schema_: Literal["crossmargin/haircuts/1"] = Field(alias="schema")
+    size_usd: str
+    snapshots: list[SnapshotDocument]
+    haircuts: list[AssetHaircutDocument]
+    coverage: CoverageDocument
+
+
+def haircuts_document(run: HaircutRun) -> HaircutsDocument:
+    """The document of a run."""
+    missing = tuple(GapDocument(chain=gap.chain, protocol=gap.protocol, what=gap.what, why=gap.why) for gap in run.gaps)
+    return HaircutsDocument(
+        schema="crossmargin/haircuts/1",
+        size_usd=plain(run.size_usd),
+        snapshots=[snapshot_document(one) for one in run.snapshots],
+        haircuts=[_asset(one) for one in run.haircuts],
+        coverage=CoverageDocument(complete=not missing, missing=missing),
+    )
+
+
+def _asset(one: AssetHaircut) -> AssetHaircutDocument:
+    cut, time, moving = one.haircut, one.time, one.volatility
+    return AssetHaircutDocument(
+        asset=one.token.asset,
+        symbol=one.token.symbol,
+        chain=one.token.chain,
+        haircut=fraction(cut.share, 6),
+        parts=HaircutDocument(
+            market=up(cut.market, 6), liquidity=up(cut.liquidity, 6), basis=up(cut.basis, 6), structure=up(cut.structure, 6)
+        ),
+        liquidation_days=LiquidationTimeDocument(
+            total=time.total,
+            reaction=time.reaction,
+            oracle=time.oracle,
+            inclusion=time.inclusion,
+            way_out=time.way_out,
+            route=time.route.value,
+        ),
+        volatility=VolatilityDocument(
+            factor=moving.factor,
+            factor_class=moving.factor_class.value,
+            daily=moving.daily,
+            source=moving.source.value,
+            history_days=moving.days,
+            path_quantile=moving.path,
+        ),
+        price_age_seconds=one.age_seconds,
+        depth=DepthDocument(usd_within_edge=one.depth.usd, counted_usd=STRESS * one.depth.usd, pools=one.depth.pools)
+        if one.depth
+        else None,
+        notes=list(one.notes),
+    )
 
 
 def backtest_document(record: Backtest) -> HaircutsBacktestDocument:
