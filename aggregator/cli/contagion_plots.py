@@ -247,7 +247,7 @@ def waterfall(document: SimulationDocument) -> Figure:
     axes.margins(y=0.12)
     axes.set_ylabel("USD", fontsize=9)
     money_axis(axes, vertical=True)
-    bad = f"bad debt {money_tick(float(f'{float(document.bad_debt_usd):.3g}'))} USD in {len(document.rounds)} rounds"
+    bad = f"bad debt {money_tick(float(f'{float(document.bad_debt_usd):.3g}'))} USD; rounds: {len(document.rounds)}"
     titled(axes, "Where the loss comes from, and who bears it", f"{shock_text(document.shocks)}; {bad}")
     return figure
 

@@ -25,6 +25,14 @@ from aggregator.reading.text import clean_text
 
 SHOWN_FALLS = 11
 SHOWN_GROUPS, SHOWN_PARTIES, SHOWN_ACCOUNTS, SHOWN_PATHS, SHOWN_ROUNDS, SHOWN_NODES = 12, 10, 8, 3, 12, 15
+MODEL_HEADS = {
+    "eisenberg-noe": "EN",
+    "rogers-veraart": "RV",
+    "furfine": "Furfine",
+    "non-linear-debtrank": "DebtRank α=2",
+    "linear-debtrank": "DebtRank",
+}
+"""heads of columns: names of models, short"""
 _HEX = re.compile(r"0x[0-9a-fA-F]{16,}")
 LEVEL_STYLES = {"low": "green", "elevated": "yellow", "high": "bold red", "unknown": "bold magenta"}
 
@@ -113,7 +121,7 @@ def print_network_curve(document: NetworkCurveDocument, console: Console) -> Non
     """Losses of a network along a fall of everybody's external assets."""
     _head(console, "When every node's external assets fall", document.source, document.level)
     console.print(f"{document.nodes:,} nodes, claims {money(document.claims_usd)}; losses are shares of all equity")
-    table = _table(console, "fall", *(one.model for one in document.models))
+    table = _table(console, "fall", *(MODEL_HEADS.get(one.model, one.model) for one in document.models))
     for place in _spread(len(document.falls)):
         table.add_row(*[_fall(document.falls[place]), *(_share(one.loss[place]) for one in document.models)])
     console.print(table)
@@ -127,7 +135,7 @@ def print_simulation(document: SimulationDocument, console: Console) -> None:
     amplified = "" if document.amplification is None else f", {float(document.amplification):.2f} times the direct loss"
     console.print(f"loss in price: direct {money(document.direct_loss_usd)}, in the end {money(document.final_loss_usd)}{amplified}")
     console.print(
-        f"{document.liquidated_accounts:,} accounts liquidated in {len(document.rounds):,} rounds: repaid {money(document.repaid_usd)}, "
+        f"{document.liquidated_accounts:,} accounts liquidated, rounds: {len(document.rounds):,}; repaid {money(document.repaid_usd)}, "
         f"seized {money(document.seized_usd)}, bad debt {money(document.bad_debt_usd)}, still waiting {money(document.waiting_debt_usd)}"
     )
     if not document.settled:
@@ -175,7 +183,7 @@ def print_network_simulation(document: NetworkSimulationDocument, console: Conso
     hit = [one for one in document.nodes if any(float(value or 0.0) > 0.0 for value in one.loss.values())]
     if hit:
         console.print(Text("Who loses, as a share of its equity", "bold"))
-        nodes = _table(console, "node", "equity", *models)
+        nodes = _table(console, "node", "equity", *(MODEL_HEADS.get(model, model) for model in models))
         for node in sorted(hit, key=lambda one: -max(float(value or 0.0) for value in one.loss.values()))[:SHOWN_NODES]:
             nodes.add_row(Text(clean_text(node.name, 32)), money(node.equity_usd), *(_share(node.loss[model]) for model in models))
         console.print(nodes)

@@ -122,9 +122,11 @@ def impact(book: Book, depths: Mapping[str, float] | None = None, otherwise: flo
     """Exponential price impact: `depths` by name are USD whose sale takes the price to 1/e of itself; `otherwise` for all others.
 
     NaN, the default, says that a depth is not known: sales of the asset then move nothing and the evidence says so. `inf` means that
-    nothing moves it.
+    nothing moves it; what nobody holds as collateral is never sold, so it needs no depth.
     """
-    column = np.full(len(book.assets), otherwise)
+    column = np.full(len(book.assets), np.inf)
+    held = np.diff(book.collateral.pointers) > 0
+    column[book.reserves.asset[held & (book.reserves.threshold > 0.0)]] = otherwise
     for name, depth in (depths or {}).items():
         if not depth > 0.0:
             raise InputError(f"the depth of {name} is {depth:g} USD; expected a positive value")
@@ -213,6 +215,11 @@ def load_system(path: str | Path, book: Book, impact: Impact | None = None) -> S
     return read_system(Path(path), book, impact)
 
 
+def unknown_depths(book: Book) -> Impact:
+    """No depth is known: sales move nothing, and the evidence says so."""
+    return impact(book)
+
+
 def simulate(
     book: Book, shocks: Sequence[str], impact: Impact | None = None, terms: LiquidationTerms | None = None, system: System | None = None
 ) -> Simulation:
@@ -223,14 +230,9 @@ def simulate(
     """
     if not shocks:
         raise InputError("nothing happens: expected at least one shock such as price:ETH=-30%")
-    around = system if system is not None else System(book, impact if impact is not None else unknown_impact(book))
+    around = system if system is not None else System(book, impact if impact is not None else unknown_depths(book))
     around = around if terms is None else replace(around, terms=terms)
     return play(around, Scenario(", ".join(shocks), shocks_of(around, shocks)))
-
-
-def unknown_impact(book: Book) -> Impact:
-    """No depth is known: sales move nothing, and the evidence says that this is not so."""
-    return ExponentialImpact(np.full(len(book.assets), np.nan))
 
 
 def falls_of(network: ExposureNetwork, texts: Sequence[str]) -> Floats:
