@@ -16,6 +16,8 @@ from aggregator.model.errors import InputError
 
 WHOLE = 1.0 - 1e-12
 """share of a leg from which all of it is taken: the rest is rounding, which would be liquidated again and again"""
+EXACT_UP_TO = 1_000
+"""accounts within rounding of the line that are decided exactly; more of them at once are no accident but a made-up population"""
 
 
 class Pairing(StrEnum):
@@ -85,7 +87,11 @@ def liquidation_round(
     off. `blocked`: markets where liquidation is not possible now; debts there wait. Positions are changed.
     """
     health = positions.near(oracle)
-    can = health.liquidatable & (health.debt > terms.dust_usd)
+    below = health.liquidatable
+    doubtful = np.flatnonzero(health.near_the_line)
+    if 0 < len(doubtful) <= EXACT_UP_TO:
+        below[doubtful] = positions.exactly_below(doubtful, oracle)
+    can = below & (health.debt > terms.dust_usd)
     held_back = np.zeros(len(can), dtype=np.bool_)
     if blocked is not None:
         held_back = can & blocked[positions.book.account_market[positions.accounts]]

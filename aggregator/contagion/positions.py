@@ -7,12 +7,13 @@ prices have moved by more than their distance from it, and then the next full pa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
-from aggregator.model.book import Book, BookHealth, Floats, Legs
+from aggregator.model.book import Book, BookHealth, Floats, Legs, Mask
 
 MARGIN = 1.15
 """health up to which accounts are looked at between full passes"""
@@ -113,6 +114,18 @@ class Positions:
         lowest = np.nanmin(np.where(self._used[0], moves, 1.0), initial=1.0)
         highest = np.nanmax(np.where(self._used[1], moves, 1.0), initial=1.0)
         return bool(MARGIN * lowest >= highest * (1.0 + SLACK))
+
+    def exactly_below(self, rows: NDArray[np.intp], oracle: Floats) -> Mask:
+        """Which of some of `accounts` (by their index) owe more than their weighted collateral, exact over the columns' own values."""
+        sides = (self.collateral_legs(rows), self.debt_legs(rows))
+        margins = [Fraction(0)] * len(rows)
+        for (legs, amounts), sign in zip(sides, (1, -1), strict=True):
+            threshold = self.book.reserves.threshold[legs.reserve] if sign > 0 else np.ones(len(amounts))
+            columns = (legs.owner.tolist(), amounts.tolist(), oracle[legs.reserve].tolist(), threshold.tolist())
+            for owner, amount, price, share in zip(*columns, strict=True):
+                if share:
+                    margins[owner] += sign * Fraction(amount) * Fraction(price) * Fraction(share)
+        return np.array([margin < 0 for margin in margins], dtype=np.bool_)
 
     def collateral_legs(self, rows: NDArray[np.intp]) -> tuple[LegRows, Floats]:
         """Collateral of some of `accounts` (by their index), and the amounts it stands for."""

@@ -239,6 +239,15 @@ def test_a_liquidator_who_gains_nothing_waits() -> None:
     assert auctioned.ledger.total(Line.AUCTION) == pytest.approx(0.9 * auctioned.ledger.total(Line.PREMIUM), rel=1e-9)
 
 
+def test_at_the_line_the_columns_own_values_decide() -> None:
+    """0.1 and 0.2 add up to a little less than the float that is called 0.30000000000000004, although as floats they do not."""
+    prices = {"A": 1.0, "B": 1.0, "USD": 1.0}
+    book = small_book([({"A": 0.1, "B": 0.2}, {"USD": 0.1 + 0.2}), ({"A": 0.3}, {"USD": 0.3})], prices, threshold=1.0, rule=WHOLE)
+    assert not book.health().liquidatable.any()
+    assert book.exact_margin(0) < 0 == book.exact_margin(1)
+    assert cascade(book, book.prices, no_impact(3)).first_round.tolist() == [1, 0]
+
+
 def test_markets_where_nobody_can_liquidate() -> None:
     book = small_book([({"A": 100.0}, {"USD": 9000.0})], {"A": 100.0, "USD": 1.0})
     result = cascade(book, book.prices, no_impact(2), blocked=np.array([True]))
