@@ -29,7 +29,7 @@ from aggregator.engine.schema import (
     SnapshotDocument,
     WarningDocument,
 )
-from aggregator.engine.venue_document import venue_account_document
+from aggregator.engine.venue_document import venue_account_document, venue_margin_account
 from aggregator.model.identifiers import AssetId
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import MarginAccount, Position, Side
@@ -52,8 +52,9 @@ def build_document(portfolio: Portfolio, prices: PriceBook, assessment: Assessme
         schema="crossmargin/health/1",
         owners=tuple(str(owner) for owner in portfolio.owners),
         snapshots=tuple(snapshot_document(snapshot) for snapshot in portfolio.snapshots),
-        margin_accounts=tuple(
-            _account(account, own, prices) for account, own in zip(portfolio.margin_accounts, assessment.accounts, strict=True)
+        margin_accounts=(
+            *(_account(account, own, prices) for account, own in zip(portfolio.margin_accounts, assessment.accounts, strict=True)),
+            *(venue_margin_account(account, own) for account, own in zip(portfolio.venue_accounts, assessment.venues, strict=True)),
         ),
         positions=tuple(_position(one, own, prices) for one, own in zip(portfolio.positions, assessment.positions, strict=True)),
         health=_health(assessment),
@@ -237,9 +238,18 @@ def _comparison(portfolio: Portfolio, own: Comparison | None) -> ComparisonDocum
 def _first_breach(portfolio: Portfolio, trigger: Trigger | None) -> str:
     if trigger is None or trigger.nearest is None:
         return "no margin account by a common market move"
-    account = portfolio.margin_accounts[trigger.account]
-    place = f"{account.protocol} {account.market_label or account.market} on {account.chain}"
+    place = _place(portfolio, trigger.account)
     return f"{place} already" if trigger.nearest == 0 else f"{place} at a market move of {percent(trigger.nearest)}"
+
+
+def _place(portfolio: Portfolio, number: int) -> str:
+    """An account in words; venue accounts are counted after the others."""
+    first = len(portfolio.margin_accounts)
+    if number >= first:
+        venue = portfolio.venue_accounts[number - first]
+        return f"{venue.venue} {venue.label or venue.account}"
+    account = portfolio.margin_accounts[number]
+    return f"{account.protocol} {account.market_label or account.market} on {account.chain}"
 
 
 def _common(move: float | None) -> str:

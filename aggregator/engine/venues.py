@@ -83,7 +83,7 @@ async def read_venues(network: Venues, work: VenueWork, memory: Callable[[str], 
     before = [client.statistics.requests for client in clients]
     found = await asyncio.gather(*(_read(network, adapter, work, memory(adapter.slug), now_ms) for adapter in adapters))
     requests = {client.slug: client.statistics.requests - earlier for client, earlier in zip(clients, before, strict=True)}
-    return VenueReading(tuple(found), (*work.remarks, *_apart(found)), requests)
+    return VenueReading(tuple(found), work.remarks, requests)
 
 
 async def _read(network: Venues, adapter: VenueAdapter, work: VenueWork, memory: Memory, now_ms: int) -> Found:
@@ -101,11 +101,3 @@ async def _read(network: Venues, adapter: VenueAdapter, work: VenueWork, memory:
         path = await asyncio.to_thread(recorder.write, work.record, str(now_ms))
         log.info("%s: %d exchanges recorded in %s", adapter.slug, len(recorder.exchanges), path)
     return Found(adapter.slug, holdings)
-
-
-def _apart(found: Iterable[Found]) -> tuple[Remark, ...]:
-    count = sum(len(item.holdings.venue_accounts) for item in found)
-    if not count:
-        return ()
-    noun = "account at a trading venue stands" if count == 1 else "accounts at trading venues stand"
-    return (Remark("venue-accounts-apart", f"{count} {noun} beside the health figures, which do not include them"),)

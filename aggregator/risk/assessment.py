@@ -26,6 +26,7 @@ from aggregator.risk.requirement import Requirement, requirement
 from aggregator.risk.score import score
 from aggregator.risk.transfer import trapped_collateral
 from aggregator.risk.valuation import EXACT, LegValue, PositionValue, Valuation, total
+from aggregator.risk.venue_assessment import VenueAssessment, venue_assessments, venue_totals
 from aggregator.risk.volatility import Volatility, VolatilitySource
 
 
@@ -84,6 +85,8 @@ class Assessment:
     warnings: tuple[Remark, ...]
     model: str = MODEL_VERSION
     score_version: str = SCORE_VERSION
+    venues: tuple[VenueAssessment, ...] = ()
+    """of the portfolio's venue accounts, in their order"""
 
 
 def assess(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeries], policy: Policy = DEFAULT) -> Assessment:
@@ -105,14 +108,19 @@ def assess_prepared(ready: Prepared) -> Assessment:
     )
     positions = tuple(_position((None, number), position, exposures, haircuts) for number, position in enumerate(valuation.positions))
     collateral, debt = _totals(valuation)
+    at_venues = venue_assessments(
+        ready.venues, len(portfolio.margin_accounts), exposures, owed, order, chances.accounts, tuple(chances.any_account)
+    )
+    balances, borrowed, marked = venue_totals(ready.venues)
+    collateral, debt = _sum(collateral, balances), _sum(debt, borrowed)
     needed = requirement(portfolio, exposures, ready.scenarios, policy) if covered.debt_known else None
-    equity = _difference(collateral, debt) if covered.debt_known else None
-    scored = covered.debt_read and all(one.probability is not None for one in accounts)
+    equity = _sum(_difference(collateral, debt), marked) if covered.debt_known else None
+    scored = covered.debt_read and None not in [*(one.probability for one in accounts), *(one.probability for one in at_venues)]
     return Assessment(
         accounts=accounts,
         positions=positions,
         collateral_usd=collateral,
-        collateral_after_haircuts_usd=_after_haircuts(accounts, positions),
+        collateral_after_haircuts_usd=_sum(_after_haircuts(accounts, positions), _venue_after_haircuts(exposures, haircuts)),
         debt_usd=debt if covered.debt_known else None,
         equity_usd=equity,
         requirement=needed,
@@ -121,13 +129,14 @@ def assess_prepared(ready: Prepared) -> Assessment:
         score=score(chances.any_account["1d"]) if scored else None,
         probability=chances if scored else None,
         order=order,
-        comparison=compare(portfolio, exposures, order, equity, needed) if needed is not None else None,
+        comparison=compare(portfolio, exposures, order, equity, needed, ready.venues) if needed is not None else None,
         volatilities=moving,
         coverage=covered,
         missing=covered.missing,
         warnings=tuple(
             sorted({*covered.warnings, *_volatility_remarks(moving), *_oracle_remarks(portfolio, accounts), *_unscored(scored)})
         ),
+        venues=at_venues,
     )
 
 
@@ -169,7 +178,7 @@ def _position(where: tuple[int | None, int], position: PositionValue, exposures:
         key: Key = (*where, index)
         if value.value is None or value.leg.side not in (Side.COLLATERAL, Side.IDLE):
             return LegAssessment(value, None)
-        return LegAssessment(value, haircuts.haircut(exposures.leg_shapes[key], value.age_seconds))
+        return LegAssessment(value, haircuts.of_leg(exposures.leg_shapes[key], value))
 
     return PositionAssessment(tuple(leg(index, value) for index, value in enumerate(position.legs)))
 
@@ -186,6 +195,18 @@ def _totals(valuation: Valuation) -> tuple[Decimal, Decimal]:
 def _difference(owned: Decimal, owed: Decimal) -> Decimal:
     with localcontext(EXACT):
         return owned - owed
+
+
+def _sum(first: Decimal, second: Decimal) -> Decimal:
+    with localcontext(EXACT):
+        return first + second
+
+
+def _venue_after_haircuts(exposures: Exposures, haircuts: HaircutModel) -> Decimal:
+    """Of the balances that venues hold."""
+    groups = {line.group for line in exposures.venues}
+    owned = [one for one in exposures.holdings if one.group in groups and one.side is Side.COLLATERAL]
+    return sum((Decimal(repr(one.value)) * (1 - haircuts.haircut(one.shape, 0).share) for one in owned), Decimal(0))
 
 
 def _after_haircuts(accounts: Sequence[AccountAssessment], positions: Sequence[PositionAssessment]) -> Decimal:

@@ -18,6 +18,7 @@ from aggregator.model.position import Leg, MarginAccount, Side
 from aggregator.risk.exposure import Exposures, Key
 from aggregator.risk.shapes import Array, Shape, delta_weights, multiplier, relabelled
 from aggregator.risk.valuation import EXACT, LegValue, PositionValue
+from aggregator.risk.venue_exposure import VenueLine, asset_of, signed_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,18 @@ def claim(number: int, account: MarginAccount, values: tuple[PositionValue, ...]
     return Claim(number, tuple(terms), oracle)
 
 
+def venue_claim(line: VenueLine) -> Claim:
+    """Claim of a venue account: equity less maintenance margin, in the venue's own dollars."""
+    return Claim(
+        line.account,
+        tuple(
+            Term((line.account, 0, index), asset_of(line.venue, name), name, signed, None, shape)
+            for index, (name, signed, shape) in enumerate(signed_terms(line))
+        ),
+        oracle=True,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
     """All claims by account, and exposures cut down to the lots they follow: what nobody owes or counts on plays no part."""
@@ -93,7 +106,7 @@ class Claims:
 def claims(portfolio: Portfolio, values: tuple[tuple[PositionValue, ...], ...], exposures: Exposures) -> Claims:
     """Claims of all accounts that have one."""
     found = [claim(number, account, values[number], exposures) for number, account in enumerate(portfolio.margin_accounts)]
-    known = [one for one in found if one is not None]
+    known = [*(one for one in found if one is not None), *(venue_claim(line) for line in exposures.venues if line.group_at_risk)]
     used = sorted({lot for one in known for term in one.terms for lot in delta_weights(term.shape)})
     lots = tuple(exposures.lots[lot] for lot in used)
     renumbered = {lot: number for number, lot in enumerate(used)}
@@ -107,6 +120,7 @@ def claims(portfolio: Portfolio, values: tuple[tuple[PositionValue, ...], ...], 
         leg_values={},
         trees={},
         lot_numbers={},
+        venues=(),
     )
     return Claims(
         {

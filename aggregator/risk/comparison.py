@@ -19,6 +19,7 @@ from aggregator.risk.liquidation import MAXIMUM_UP, Trigger
 from aggregator.risk.requirement import Requirement
 from aggregator.risk.scenarios import lot_multipliers
 from aggregator.risk.shapes import multiplier
+from aggregator.risk.venue_book import VenueBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class FactorDelta:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`vega` is 0 for a portfolio without options."""
+    """`vega`: USD for one point of volatility; 0 for a portfolio without options."""
 
     deltas: tuple[FactorDelta, ...]
     """market factors, largest first"""
@@ -55,9 +56,15 @@ class Comparison:
 
 
 def compare(
-    portfolio: Portfolio, exposures: Exposures, order: Sequence[Trigger], equity: Decimal | None, needed: Requirement
+    portfolio: Portfolio,
+    exposures: Exposures,
+    order: Sequence[Trigger],
+    equity: Decimal | None,
+    needed: Requirement,
+    venues: Sequence[VenueBook] = (),
 ) -> Comparison:
     """The table. `order` as `triggers` gives it."""
+    alone, netted = _vega(venues)
     groups = [exposures.delta(group) for group in range(len(exposures.groups))]
     market = [factor for factor in exposures.factors if exposures.classes[factor].volatile]
     deltas = [
@@ -71,13 +78,24 @@ def compare(
     )
     return Comparison(
         tuple(sorted(deltas, key=lambda one: (-one.isolated, one.factor))),
-        0.0,
-        0.0,
+        alone,
+        netted,
         needed.isolated,
         needed.transfer_aware,
         first,
         None if equity is None else common_trigger(exposures, float(equity), needed.transfer_aware),
     )
+
+
+def _vega(venues: Sequence[VenueBook]) -> tuple[float, float]:
+    """USD a point of volatility: Σ of absolute values by account and underlying, and by underlying over all accounts."""
+    alone, netted = 0.0, dict[str, float]()
+    for book in venues:
+        for part in book.parts:
+            if part.options is not None:
+                alone += abs(part.options.vega)
+                netted[part.factor] = netted.get(part.factor, 0.0) + part.options.vega
+    return alone, sum(abs(one) for one in netted.values())
 
 
 def common_trigger(exposures: Exposures, equity: float, needed: float) -> float | None:

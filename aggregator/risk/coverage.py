@@ -8,14 +8,17 @@ that was not reached, a gap in a protocol where one can owe, an account whose he
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aggregator.model.identifiers import ChainId
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import Side
 from aggregator.model.snapshot import Gap, Remark, SnapshotStatus
 from aggregator.model.token import TokenKind
 from aggregator.risk.policy import Policy
 from aggregator.risk.valuation import LegValue, PositionValue, Valuation
+from aggregator.risk.venue_book import VenueBook
 
 EVERY_PROTOCOL = "*"
 PRICES = "prices"
@@ -42,8 +45,8 @@ class Coverage:
         return not self.missing
 
 
-def coverage(portfolio: Portfolio, valuation: Valuation, policy: Policy) -> Coverage:
-    """Coverage of a portfolio: its own gaps, chains not reached, legs without a value."""
+def coverage(portfolio: Portfolio, valuation: Valuation, policy: Policy, venues: Sequence[VenueBook] = ()) -> Coverage:
+    """Coverage of a portfolio: its own gaps, chains not reached, legs without a value, venue accounts without figures."""
     gaps = set(portfolio.gaps)
     warnings = set(portfolio.warnings)
     unreachable = [snapshot for snapshot in portfolio.snapshots if snapshot.status is SnapshotStatus.UNREACHABLE]
@@ -57,6 +60,13 @@ def coverage(portfolio: Portfolio, valuation: Valuation, policy: Policy) -> Cove
     for account in unread_accounts:
         if not any(gap.chain == account.chain and gap.protocol == account.protocol for gap in gaps):
             gaps.add(Gap(account.chain, account.protocol, f"health of {account.owner} in {account.market}", "it could not be read"))
+    unread_venues = [book for book in venues if book.why]
+    gaps.update(Gap(ChainId(book.venue), book.venue, _venue_name(portfolio, book), book.why) for book in unread_venues)
+    unpriced = [(book, symbol) for book in venues for symbol in book.unpriced]
+    gaps.update(
+        Gap(ChainId(book.venue), PRICES, f"price of {symbol} in {_venue_name(portfolio, book)}", "the venue states none")
+        for book, symbol in unpriced
+    )
     hiding = {gap for gap in gaps if gap.protocol not in policy.debt_free_protocols}
     valueless = _valueless(valuation)
     debts = [leg for _, leg in valueless if leg.leg.side in (Side.DEBT, Side.SHORT)]
@@ -65,6 +75,8 @@ def coverage(portfolio: Portfolio, valuation: Valuation, policy: Policy) -> Cove
         warnings.add(Remark("chain-unreachable", f"{names}: a debt there could not be seen, so figures that need it are withheld"))
     if any(gap.protocol != EVERY_PROTOCOL for gap in hiding):
         warnings.add(Remark("debt-unknown", "a debt may exist that could not be read, so figures that need it are withheld"))
+    if unread_venues:
+        warnings.add(Remark("venue-account-unknown", "a venue account has no figures, so figures that need it are withheld"))
     if debts:
         warnings.add(Remark("debt-unpriced", "a debt has no believed price, so figures that need it are withheld"))
     if len(valueless) > len(debts):
@@ -80,6 +92,7 @@ def coverage(portfolio: Portfolio, valuation: Valuation, policy: Policy) -> Cove
     assets_known = not any(gap.vouched and gap.protocol != PRICES for gap in portfolio.gaps) and not any(
         leg.leg.asset not in unlisted for _, leg in valueless
     )
+    assets_known = assets_known and not unpriced
     if not assets_known:
         warnings.add(Remark("ratio-withheld", "a listed asset is not known, and with it the requirement could be higher than what it adds"))
     debt_read = not hiding
@@ -91,6 +104,10 @@ def coverage(portfolio: Portfolio, valuation: Valuation, policy: Policy) -> Cove
         assets_known,
         bool(portfolio.snapshots) and len(unreachable) == len(portfolio.snapshots),
     )
+
+
+def _venue_name(portfolio: Portfolio, book: VenueBook) -> str:
+    return f"account {portfolio.venue_accounts[book.account].account}"
 
 
 def _valueless(valuation: Valuation) -> list[tuple[PositionValue, LegValue]]:

@@ -18,6 +18,8 @@ from aggregator.risk.classes import WRAPPER_HAIRCUTS, BasisClass, FactorClass, b
 from aggregator.risk.failures import Failure, of_protocol, of_token, oracle_of
 from aggregator.risk.shapes import Linear, Pair, Range, Shape, blend, delta_weights
 from aggregator.risk.valuation import ComponentValue, LegValue, PositionValue, Valuation
+from aggregator.risk.venue_book import DOLLARS, VenueBook, VenuePart, discounts_of
+from aggregator.risk.venue_exposure import VenueLine, line_of, shape_of
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,9 +53,10 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One margin account (`account` is its index in the portfolio) or the free holdings of a chain (None)."""
+    """One margin account (`account` is its index in the portfolio, venue accounts counted after the others) or what is free on a chain."""
 
     chain: ChainId
+    """or the venue"""
     account: int | None
     indebted: bool
     """owes something, so that it can be liquidated and cannot simply be emptied"""
@@ -80,6 +83,8 @@ class Exposures:
     """what the lots depend on"""
     oracles: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """indebted margin accounts by the oracle that prices them"""
+    venues: tuple[VenueLine, ...] = ()
+    """the lines at which venue accounts are liquidated"""
 
     def delta(self, group: int | None = None) -> dict[str, float]:
         """Signed first-order USD exposure by factor, of one group or of all."""
@@ -123,6 +128,10 @@ class _Builder:
         self.lots: set[Lot] = set()
         self.failures: dict[str, Failure] = {}
         self.index: dict[Lot, int] = {}
+
+    def add(self, lot: Lot, depends: Iterable[tuple[str, Failure]]) -> None:
+        self.lots.add(lot)
+        self._depend(depends)
 
     def collect(self, trees: Iterator[Tree]) -> None:
         for tree in trees:
@@ -208,8 +217,9 @@ class Tree:
 Key = tuple[int | None, int, int]
 
 
-def expose(portfolio: Portfolio, valuation: Valuation) -> Exposures:
+def expose(portfolio: Portfolio, valuation: Valuation, venues: Sequence[VenueBook] = ()) -> Exposures:
     """Exposures of everything that has a value. What has none is in the coverage, not here."""
+    venues = [book for book in venues if not book.why]
     builder = _Builder(portfolio)
     trees: dict[Key, Tree] = {}
     values: dict[Key, float] = {}
@@ -221,6 +231,10 @@ def expose(portfolio: Portfolio, valuation: Valuation) -> Exposures:
                     trees[account, number, index] = builder.tree(leg, position.position)
                 if leg.value is not None:
                     values[account, number, index] = float(leg.value)
+    for book in venues:
+        for part in book.parts:
+            builder.add(_venue_lot(part, book.venue), [*of_protocol(book.venue), *(of_token(part.token) if part.token is not None else ())])
+            builder.add(Lot(part.factor), ())
     builder.collect(iter(trees.values()))
     shapes = {key: builder.shape(tree) for key, tree in trees.items()}
     groups = _groups(portfolio)
@@ -233,6 +247,7 @@ def expose(portfolio: Portfolio, valuation: Valuation) -> Exposures:
             principal = _range_shape((account, number), position, shapes)
             if principal is not None:  # from here on both legs share the position's shape
                 ranged.update({(account, number, 0): principal, (account, number, 1): principal})
+    groups, lines = _venue_lines(portfolio, venues, groups, builder, holdings)
     lots = tuple(sorted(builder.lots))
     factors = tuple(sorted({lot.factor for lot in lots}))
     followers: dict[str, list[Token]] = {}
@@ -244,14 +259,47 @@ def expose(portfolio: Portfolio, valuation: Valuation) -> Exposures:
         lots,
         factors,
         tuple(sorted({basis for lot in lots for basis in lot.bases})),
-        {factor: factor_class(factor, followers.get(factor, ())) for factor in factors},
+        {factor: _class(factor, followers) for factor in factors},
         shapes | ranged,
         values,
         trees,
         builder.index,
         builder.failures,
         _oracles(portfolio, groups),
+        lines,
     )
+
+
+def _venue_lines(
+    portfolio: Portfolio, venues: Sequence[VenueBook], groups: tuple[Group, ...], builder: _Builder, holdings: list[Holding]
+) -> tuple[tuple[Group, ...], tuple[VenueLine, ...]]:
+    """Groups with those of venue accounts after the others, and their lines; their holdings are added."""
+    lines = []
+    plain = {lot.factor: place for lot, place in builder.index.items() if lot == Lot(lot.factor)}
+    for book in venues:
+        number, group = len(portfolio.margin_accounts) + book.account, len(groups)
+        groups = (*groups, Group(ChainId(book.venue), number, book.at_risk))
+        own = [builder.index[_venue_lot(part, book.venue)] for part in book.parts]
+        lines.append(line_of(book, group, number, own, plain))
+        for index, (part, lot) in enumerate(zip(book.parts, own, strict=True)):
+            holdings.append(Holding(group, part.side, *(part.value,) * 3, shape_of(part, lot), 1.0, 0, (number, 0, index)))
+    return groups, tuple(lines)
+
+
+def _class(factor: str, followers: Mapping[str, Sequence[Token]]) -> FactorClass:
+    """Of a factor that no token follows, only a venue lists it: a dollar that venues settle in, or a coin."""
+    if factor in followers or factor_class(factor, ()) is not FactorClass.UNKNOWN:
+        return factor_class(factor, followers.get(factor, ()))
+    return FactorClass.STABLE if factor.upper() in DOLLARS else FactorClass.VOLATILE
+
+
+def _venue_lot(part: VenuePart, venue: str) -> Lot:
+    """The lot that a part moves with. What a venue owes its user depends on the venue, and on the token's issuer."""
+    owned = part.side is Side.COLLATERAL
+    depends = {name for name, _ in of_protocol(venue)} if owned else set[str]()
+    depends |= {name for name, _ in of_token(part.token)} if part.token is not None else set()
+    discounts = discounts_of(part.label, part.token) if part.side in (Side.COLLATERAL, Side.DEBT) else ()
+    return Lot(part.factor, discounts, 0.0, tuple(sorted(depends)))
 
 
 def _oracles(portfolio: Portfolio, groups: Sequence[Group]) -> dict[str, frozenset[int]]:

@@ -17,6 +17,7 @@ from aggregator.risk.policy import DEFAULT, Policy
 from aggregator.risk.scenarios import ScenarioSet, scenario_set
 from aggregator.risk.shapes import Array
 from aggregator.risk.valuation import Valuation, value_portfolio
+from aggregator.risk.venue_book import VenueBook, venue_books
 from aggregator.risk.volatility import Volatility, by_factor, volatilities
 
 
@@ -37,17 +38,22 @@ class Prepared:
     """the forecast that liquidation probabilities stand on"""
     scenarios: ScenarioSet
     claims: Claims
+    venues: tuple[VenueBook, ...] = ()
+    """of the portfolio's venue accounts, in their order"""
 
     @property
     def breached(self) -> frozenset[int]:
         """Accounts that their protocol already calls liquidatable."""
-        return frozenset(number for number, account in enumerate(self.portfolio.margin_accounts) if account.liquidatable)
+        accounts, first = self.portfolio.margin_accounts, len(self.portfolio.margin_accounts)
+        venues = {first + number for number, account in enumerate(self.portfolio.venue_accounts) if account.figures.liquidatable}
+        return frozenset({number for number, account in enumerate(accounts) if account.liquidatable} | venues)
 
 
 def prepare(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeries], policy: Policy = DEFAULT) -> Prepared:
     """Pure: the same inputs give the same figures, in whatever order positions and histories come."""
     valuation = value_portfolio(portfolio, prices)
-    exposures = expose(portfolio, valuation)
+    venues = venue_books(portfolio, prices)
+    exposures = expose(portfolio, valuation, venues)
     series = by_factor(history)
     moving = volatilities(exposures.factors, exposures.classes, series)
     correlation = correlations(exposures.factors, exposures.classes, series)
@@ -56,7 +62,7 @@ def prepare(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeri
         portfolio,
         policy,
         valuation,
-        coverage(portfolio, valuation, policy),
+        coverage(portfolio, valuation, policy, venues),
         exposures,
         moving,
         correlation,
@@ -64,6 +70,7 @@ def prepare(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeri
         outlook(exposures.factors, exposures.classes, series, _now(portfolio)),
         scenario_set(exposures, moving, correlation, policy, on_record),
         claims(portfolio, valuation.accounts, exposures),
+        venues,
     )
 
 

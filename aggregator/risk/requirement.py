@@ -30,8 +30,9 @@ from aggregator.model.position import MarginAccount, Side
 from aggregator.risk.exposure import Exposures, Holding
 from aggregator.risk.policy import Policy
 from aggregator.risk.scenarios import UNCHANGED, ScenarioSet
-from aggregator.risk.shapes import Array, IntArray, Linear, Shape, multiplier
+from aggregator.risk.shapes import Array, Curve, IntArray, Linear, Shape, multiplier
 from aggregator.risk.transfer import pooled_shares
+from aggregator.risk.venue_exposure import VenueLine
 
 BLOCK = 1024
 """scenarios at a time: few enough to stay in a processor's cache"""
@@ -121,17 +122,23 @@ class _Lots:
 
     values: Array
     known: dict[int, Array]
+    volatility: IntArray
+    """−1, 0 or 1 by scenario: what implied volatilities do"""
 
     def bent(self, shape: Shape) -> Array:
         if id(shape) not in self.known:
-            self.known[id(shape)] = multiplier(shape, self.values)
+            if isinstance(shape, Curve):
+                self.known[id(shape)] = shape.at(self.values[:, shape.lot], self.volatility)
+            else:
+                self.known[id(shape)] = multiplier(shape, self.values)
         return self.known[id(shape)]
 
     def some(self, scenarios: IntArray) -> _Lots:
         """Those of some scenarios."""
         if len(scenarios) == len(self.values):
             return self
-        return _Lots(self.values[scenarios], {key: one[scenarios] for key, one in self.known.items()})
+        known = {key: one[scenarios] for key, one in self.known.items()}
+        return _Lots(self.values[scenarios], known, self.volatility[scenarios])
 
 
 def expected_shortfall(losses: Array, level: float) -> float:
@@ -162,7 +169,9 @@ def levels(portfolio: Portfolio, exposures: Exposures, scenarios: ScenarioSet, p
     """Integrands of all levels in every scenario."""
     columns = _Columns.of(portfolio, exposures, policy)
     values = np.concatenate([scenarios.named.lots, *(moves.lots for moves in scenarios.draws)])
-    table = columns.tables(values, scenarios.named.hit)
+    volatility = np.zeros(len(values), dtype=np.int64)
+    volatility[: len(scenarios.named.volatility)] = scenarios.named.volatility
+    table = columns.tables(values, volatility, scenarios.named.hit)
     ends = np.cumsum([len(scenarios.named.names), *(len(moves.lots) for moves in scenarios.draws)]).tolist()
     measure = _Measure(scenarios.named.names, tuple(moves.names[0] for moves in scenarios.draws), tuple(ends), policy.shortfall_level)
     measures = measure.of(np.concatenate([table.groups, table.places, table.pooled[None, :]]))
@@ -351,8 +360,12 @@ class _Columns:
         )
         for holding in exposures.holdings:
             columns._add_holding(holding, groups[holding.group].indebted)
+        venues = {line.group: line for line in exposures.venues}
         for row, number in enumerate(owing):
-            columns._add_account(row, number, portfolio.margin_accounts[number], exposures)
+            if number in venues:
+                columns._add_venue(row, venues[number])
+            else:
+                columns._add_account(row, number, portfolio.margin_accounts[number], exposures)
         return columns
 
     def _add_holding(self, holding: Holding, indebted: bool) -> None:
@@ -388,18 +401,29 @@ class _Columns:
                     self.parts.add(3 * row + 1, value, follows)
                     self.parts.add(3 * row + 2, float(leg.terms.liquidation_bonus) * value, follows)
 
+    def _add_venue(self, row: int, line: VenueLine) -> None:
+        """What cures it is maintenance margin less equity; what it loses the smaller of both, as a bonus of 1 on half of twice equity."""
+        for _, value, shape in line.cushion:
+            self.lacking.add(row, -value, shape)
+        for _, value, shape in line.maintenance:
+            self.parts.add(3 * row, value, shape)
+        for _, value, shape in line.equity:
+            self.parts.add(3 * row + 1, 2.0 * value, shape)
+            self.parts.add(3 * row + 2, 2.0 * value, shape)
+
     def free_now(self, lots: int) -> Array:
         """USD that is free in each place today."""
-        return np.asarray((self.on_chain @ self.free.at(_Lots(np.ones((1, lots)), {})))[:, 0])
+        return np.asarray((self.on_chain @ self.free.at(_Lots(np.ones((1, lots)), {}, np.zeros(1, dtype=np.int64))))[:, 0])
 
-    def tables(self, values: Array, hit: Mapping[int, frozenset[int]]) -> Tables:
+    def tables(self, values: Array, volatility: IntArray, hit: Mapping[int, frozenset[int]]) -> Tables:
         """Losses in all scenarios; `hit` names accounts that are liquidated in a scenario whatever their health."""
         count, owing = len(values), len(self.owing)
         groups, net = np.empty((len(self.base), count)), np.empty((len(self.places), count))
         breaches: list[tuple[IntArray, Array, Array, Array]] = []
         forced = np.zeros((owing if hit else 0, count))
         for start in range(0, count, BLOCK):
-            lots, block = _Lots(values[start : start + BLOCK], {}), slice(start, start + BLOCK)
+            block = slice(start, start + BLOCK)
+            lots = _Lots(values[block], {}, volatility[block])
             losses = self.moving.at(lots)
             losses += self.base[:, None]
             np.matmul(self.on_chain, losses, out=net[:, block])

@@ -26,7 +26,7 @@ from aggregator.risk.exposure import Exposures, basis_of
 from aggregator.risk.failures import OTHERS, DependencyKind, counted
 from aggregator.risk.filtered import Filtered
 from aggregator.risk.policy import Policy
-from aggregator.risk.shapes import Array
+from aggregator.risk.shapes import Array, Curve
 from aggregator.risk.volatility import Volatility
 
 UNCHANGED = "unchanged"
@@ -42,6 +42,8 @@ class Moves:
     lots: Array
     hit: Mapping[int, frozenset[int]] = field(default_factory=dict)
     """by scenario the margin accounts that are liquidated in it whatever their health"""
+    volatility: tuple[int, ...] = ()
+    """by scenario what implied volatilities do: −1 down, 0 nothing, 1 up; where it ends, nothing"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,17 @@ class _Table:
         self.basis = {name: number for number, name in enumerate(exposures.bases)}
         self.names: list[str] = []
         self.rows: list[tuple[Array, Array]] = []
+        self.volatility: list[int] = []
 
-    def add(self, name: str, factors: Mapping[str, float], bases: Mapping[str, float] | None = None) -> None:
-        """One scenario of relative moves."""
+    def add(self, name: str, factors: Mapping[str, float], bases: Mapping[str, float] | None = None, volatility: int = 0) -> None:
+        """One scenario of relative moves, with implied volatilities down (−1), as they are, or up (1)."""
         moves, discounts = np.ones(len(self.factor)), np.ones(len(self.basis))
         for factor, move in factors.items():
             moves[self.factor[factor]] += move
         for basis, move in (bases or {}).items():
             discounts[self.basis[basis]] += move
         self.names.append(name)
+        self.volatility.append(volatility)
         self.rows.append((moves, discounts))
 
 
@@ -105,9 +109,9 @@ def scenario_set(
     market = [factor for factor in exposures.factors if exposures.classes[factor].volatile]
     worst = {basis: -BASES[basis_of(basis)].jump.worst for basis in exposures.bases}
     table.add(UNCHANGED, {})
-    table.add("all-down", {factor: downs[factor] for factor in market})
+    table.add("all-down", {factor: downs[factor] for factor in market}, volatility=1)
     table.add("all-up", {factor: ups[factor] for factor in market})
-    table.add("all-down-with-discounts", {factor: downs[factor] for factor in market}, worst)
+    table.add("all-down-with-discounts", {factor: downs[factor] for factor in market}, worst, volatility=1)
     for factor in exposures.factors:
         label = "break" if FACTORS[exposures.classes[factor]].jump.worst else "down"
         table.add(f"{factor}-{label}", {factor: downs[factor]})
@@ -115,20 +119,32 @@ def scenario_set(
     _opposites(table, exposures, _material(exposures, policy), downs, ups)
     for crisis in CRISES:
         moves = {f: crisis.factors.get(f, crisis.classes.get(exposures.classes[f], 0.0)) for f in exposures.factors}
-        table.add(crisis.name, moves, {basis: crisis.bases.get(basis_of(basis), 0.0) for basis in exposures.bases})
+        table.add(crisis.name, moves, {basis: crisis.bases.get(basis_of(basis), 0.0) for basis in exposures.bases}, volatility=1)
     for basis in exposures.bases:
         table.add(f"{basis}-discount", {}, {basis: worst[basis]})
     for kind in BasisClass:
         members = {basis: worst[basis] for basis in exposures.bases if basis_of(basis) is kind}
         if len(members) > 1:
             table.add(f"{kind.value}-discounts", {}, members)
+    _option_grid(table, exposures, downs, ups)
     lots = lot_multipliers(exposures, np.array([row[0] for row in table.rows]), np.array([row[1] for row in table.rows]))
-    named = _with_failures(Moves(tuple(table.names), lots), exposures, policy)
+    named = _with_failures(Moves(tuple(table.names), lots, volatility=tuple(table.volatility)), exposures, policy)
     regimes = (("stressed", correlation), ("decoupled", decoupled(correlation)))
     draws = [_draws(name, exposures, volatilities, matrix, policy) for name, matrix in regimes]
     if history is not None:
         draws.append(_historical(exposures, volatilities, history, policy))
     return ScenarioSet(named, tuple(draws))
+
+
+def _option_grid(table: _Table, exposures: Exposures, downs: Mapping[str, float], ups: Mapping[str, float]) -> None:
+    """For each underlying of options, thirds of its moves with volatilities down, as they are and up: `ETH-down-2/3-volatility-up`."""
+    optional = {shape.lot for line in exposures.venues for _, _, shape in line.equity if isinstance(shape, Curve)}
+    for factor in sorted({exposures.lots[lot].factor for lot in optional}):
+        for state, volatility in (("down", -1), ("unchanged", 0), ("up", 1)):
+            table.add(f"{factor}-unchanged-volatility-{state}", {}, volatility=volatility)
+            for direction, size in (("down", downs[factor]), ("up", ups[factor])):
+                for thirds in (1, 2, 3):
+                    table.add(f"{factor}-{direction}-{thirds}/3-volatility-{state}", {factor: size * thirds / 3}, volatility=volatility)
 
 
 def _with_failures(named: Moves, exposures: Exposures, policy: Policy) -> Moves:
@@ -143,7 +159,7 @@ def _with_failures(named: Moves, exposures: Exposures, policy: Policy) -> Moves:
             rows.append([1.0] * len(exposures.lots))
             names.append(f"{name}-fails")
     failing = np.array(rows).reshape(len(rows), len(exposures.lots))
-    return Moves(tuple(names), np.concatenate([named.lots, failing]), hit)
+    return Moves(tuple(names), np.concatenate([named.lots, failing]), hit, named.volatility)
 
 
 def lot_multipliers(exposures: Exposures, factors: Array, bases: Array) -> Array:

@@ -20,6 +20,8 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.int64]
 
 Q96 = 2.0**96
+SLOPE_STEP = 1e-3
+"""relative move over which the slope of a curve is taken"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,40 @@ class Range:
     price1: float
 
 
-Shape: TypeAlias = Linear | Pair | Mixed | Range
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What no price moves: cash in the currency that a venue counts in."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """An option book on one underlying, over the logarithm of its move; straight lines between the points, flat beyond them.
+
+    `rows`: multipliers with volatility down, as it is, and up; 1 where nothing moves, unless the curve stands for a sum of its own.
+    """
+
+    lot: int
+    logs: Array
+    rows: Array
+    """(3, points)"""
+
+    def at(self, moves: Array, volatility: IntArray | None = None) -> Array:
+        """Multipliers at lot multipliers of any shape; `volatility` of the same shape is −1, 0 or 1, None for 0 everywhere."""
+        where = np.log(np.maximum(moves, 1e-12))
+        result = np.interp(where, self.logs, self.rows[1])
+        if volatility is not None:
+            for row, state in ((0, -1), (2, 1)):
+                there = volatility == state
+                if there.any():
+                    result[there] = np.interp(where[there], self.logs, self.rows[row])
+        return np.asarray(result)
+
+    def moved(self, by: float, level: float) -> Curve:
+        """The curve seen from a price `by` times as high; `level` is added to every multiplier."""
+        return Curve(self.lot, self.logs - float(np.log(max(by, 1e-12))), self.rows + level)
+
+
+Shape: TypeAlias = Linear | Pair | Mixed | Range | Fixed | Curve
 
 
 def multiplier(shape: Shape, lots: Array) -> Array:
@@ -72,6 +107,10 @@ def multiplier(shape: Shape, lots: Array) -> Array:
             return np.asarray(np.sqrt(np.maximum(multiplier(first, lots) * multiplier(second, lots), 0.0)))
         case Mixed(parts):
             return np.asarray(sum((weight * multiplier(part, lots) for weight, part in parts), np.zeros(lots.shape[:-1])))
+        case Fixed():
+            return np.ones(lots.shape[:-1])
+        case Curve(lot):
+            return shape.at(lots[..., lot])
         case Range():
             return range_multiplier(shape, multiplier(shape.first, lots), multiplier(shape.second, lots))
 
@@ -98,7 +137,7 @@ def range_multiplier(shape: Range, first: Array, second: Array) -> Array:
 
 
 def delta_weights(shape: Shape) -> dict[int, float]:
-    """First-order weights by lot: the relative change of value per relative change of the lot; they sum to 1."""
+    """First-order weights by lot: the relative change of value per relative change of the lot; they sum to 1 where it is an asset."""
     weights: dict[int, float] = {}
     match shape:
         case Linear(own):
@@ -109,6 +148,11 @@ def delta_weights(shape: Shape) -> dict[int, float]:
         case Mixed(parts):
             for weight, part in parts:
                 _add(weights, delta_weights(part), weight)
+        case Fixed():
+            pass
+        case Curve(lot):
+            low, high = shape.at(np.array([1.0 - SLOPE_STEP, 1.0 + SLOPE_STEP])).tolist()
+            weights[lot] = (high - low) / (2.0 * SLOPE_STEP)
         case Range(first, second, position, price0, price1):
             amount0, amount1 = range_amounts(position, np.asarray(position.sqrt_price_x96 / Q96))
             value0, value1 = float(amount0) * price0, float(amount1) * price1
@@ -128,6 +172,10 @@ def relabelled(shape: Shape, lots: Mapping[int, int]) -> Shape:
             return Pair(relabelled(first, lots), relabelled(second, lots))
         case Mixed(parts):
             return Mixed(tuple((weight, relabelled(part, lots)) for weight, part in parts))
+        case Fixed():
+            return shape
+        case Curve(lot):
+            return replace(shape, lot=lots[lot])
         case Range(first, second):
             return replace(shape, first=relabelled(first, lots), second=relabelled(second, lots))
 

@@ -14,12 +14,14 @@ from fractions import Fraction
 
 import numpy as np
 
-from aggregator.risk.claims import Claim, Claims
+from aggregator.model.position import Side
+from aggregator.risk.claims import Claim, Claims, venue_claim
 from aggregator.risk.exposure import Exposures, Holding, Key, Lot, Tree
 from aggregator.risk.prepared import Prepared
 from aggregator.risk.shapes import Linear, Pair, Range, Shape, blend, range_multiplier, relabelled
 from aggregator.risk.shock import Moves
 from aggregator.risk.valuation import EXACT
+from aggregator.risk.venue_exposure import LotMoves, VenueLine, VenueSums, moved_holding, moved_part
 
 ONE = Fraction(1)
 ROOT_DIGITS = 60
@@ -44,6 +46,8 @@ class Shocked:
     exposures: Exposures
     claims: Claims
     """with every oracle following the market"""
+    venues: VenueSums
+    """of venue accounts"""
 
     def claim_multiplier(self, key: Key) -> Fraction:
         """By how much a leg's value moves inside its margin account."""
@@ -64,14 +68,19 @@ class Shocking:
         }
         narrow = {lot: number for number, lot in enumerate(prepared.claims.exposures.lots)}
         self._narrow = {number: narrow[lot] for lot, number in exposures.lot_numbers.items() if lot in narrow}
+        self._venue_groups = frozenset(line.group for line in exposures.venues)
+        known = [book for book in prepared.venues if not book.why]
+        self._still = VenueSums(sum((one.collateral_usd for one in known), Decimal(0)), sum((one.debt_usd for one in known), Decimal(0)))
 
     def apply(self, moves: Moves) -> Shocked:
         """Everything after the moves."""
         exposures, claims = self._prepared.exposures, self._prepared.claims
         names = moves.names
         moved = {key: key for key, own in self._names.items() if own & names}
-        if not moved:
-            return Shocked({}, {}, exposures, claims)
+        venue_moves = self._lot_moves(moves) if exposures.venues else LotMoves({}, {})
+        stirred = bool(venue_moves.prices or venue_moves.volatilities)
+        if not (moved or stirred):
+            return Shocked({}, {}, exposures, claims, self._still)
         follower = _Follower(moves, exposures.lot_numbers)
         followed = {key: follower.follow(exposures.trees[key]) for key in moved}
         legs = {key: one.multiplier for key, one in followed.items() if one.multiplier != 1}
@@ -86,20 +95,64 @@ class Shocking:
         for key in legs.keys() | {key for key in values if key[:2] in ranges}:
             if key in values:
                 values[key] *= float(ranges.get(key[:2], legs.get(key, ONE)))
-        holdings = tuple(_holding(one, legs, ranges, shapes, followed) for one in exposures.holdings)
-        after = replace(exposures, holdings=holdings, leg_shapes=shapes, leg_values=values)
-        result = Shocked(legs, ranges, after, claims)
-        return replace(result, claims=self._claims(result))
+        holdings, sums = [], self._still
+        for one in exposures.holdings:
+            if one.group not in self._venue_groups:
+                holdings.append(_holding(one, legs, ranges, shapes, followed))
+            elif stirred:
+                at_venue, sums = self._venue_holding(one, venue_moves, sums)
+                holdings.append(at_venue)
+            else:
+                holdings.append(one)
+        lines = tuple(_line(line, venue_moves) for line in exposures.venues) if stirred else exposures.venues
+        after = replace(exposures, holdings=tuple(holdings), leg_shapes=shapes, leg_values=values, venues=lines)
+        result = Shocked(legs, ranges, after, claims, sums)
+        return replace(result, claims=self._claims(result, stirred))
 
-    def _claims(self, shocked: Shocked) -> Claims:
+    def _lot_moves(self, moves: Moves) -> LotMoves:
+        """What the moves do to each lot, and to the volatility of what follows it."""
+        prices, volatilities = {}, {}
+        for number, lot in enumerate(self._prepared.exposures.lots):
+            change = moves.factors.get(lot.factor, ONE)
+            for basis in lot.bases:
+                change *= moves.bases.get(basis, ONE)
+            if change != 1:
+                prices[number] = change
+            if moves.volatilities.get(lot.factor, ONE) != 1:
+                volatilities[number] = float(moves.volatilities[lot.factor])
+        return LotMoves(prices, volatilities)
+
+    def _venue_holding(self, one: Holding, moves: LotMoves, sums: VenueSums) -> tuple[Holding, VenueSums]:
+        account, _, index = one.source
+        options = self._prepared.venues[(account or 0) - len(self._prepared.portfolio.margin_accounts)].parts[index or 0].options
+        value, shape, change = moved_holding(one.value, one.shape, moves, options)
+        difference = Decimal(repr(one.value * (change - 1.0)))
+        match one.side:
+            case Side.COLLATERAL:
+                sums = replace(sums, collateral=sums.collateral + difference)
+            case Side.DEBT:
+                sums = replace(sums, debt=sums.debt + difference)
+            case _:
+                sums = replace(sums, profit=sums.profit + one.side.sign * float(difference))
+        return replace(one, value=value, low=value, high=value, shape=shape), sums
+
+    def _claims(self, shocked: Shocked, stirred: bool) -> Claims:
+        at_venues = {line.account: venue_claim(line) for line in shocked.exposures.venues} if stirred else {}
         claims, touched = self._prepared.claims, {key[:2] for key in shocked.legs} | set(shocked.ranges)
         return replace(
             claims,
             by_account={
-                number: self._claim(claim, shocked) if any(term.key[:2] in touched for term in claim.terms) else claim
+                number: self._narrowed(at_venues[number])
+                if number in at_venues
+                else self._claim(claim, shocked)
+                if any(term.key[:2] in touched for term in claim.terms)
+                else claim
                 for number, claim in claims.by_account.items()
             },
         )
+
+    def _narrowed(self, claim: Claim) -> Claim:
+        return replace(claim, terms=tuple(replace(term, shape=relabelled(term.shape, self._narrow)) for term in claim.terms))
 
     def _claim(self, claim: Claim, shocked: Shocked) -> Claim:
         terms = []
@@ -109,6 +162,14 @@ class Shocking:
             price = scaled(term.price, change) if term.price is not None else None
             terms.append(replace(term, signed=scaled(term.signed, change), price=price, shape=shape))
         return replace(claim, terms=tuple(terms))
+
+
+def _line(line: VenueLine, moves: LotMoves) -> VenueLine:
+    return replace(
+        line,
+        equity=tuple(moved_part(part, moves, line.options.get(part[0])) for part in line.equity),
+        maintenance=tuple(moved_part(part, moves, None) for part in line.maintenance),
+    )
 
 
 def scaled(value: Decimal, change: Fraction) -> Decimal:

@@ -141,7 +141,10 @@ class WhatIf:
             collateral = sum((one.collateral for one in everything), Decimal(0))
             debt = sum((one.debt for one in everything), Decimal(0))
             profit = sum((one.profit for one in everything), Decimal(0))
-            equity = collateral - debt + profit if known else None
+            collateral, debt = collateral + shocked.venues.collateral, debt + shocked.venues.debt
+            profit += Decimal(repr(shocked.venues.profit))
+            marked = sum((book.mark_to_market_usd for book in prepared.venues if not book.why), Decimal(0))
+            equity = collateral - debt + marked + profit if known else None
         needed = requirement(prepared.portfolio, shocked.exposures, scenarios, policy) if known else None
         return State(
             moves,

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ async def test_every_venue_that_knows_the_owner_and_each_account_once() -> None:
     assert picture.venue_requests == again.venue_requests and picture.venue_requests["dydx-v4"] == 3
     assert again.portfolio.venue_accounts == accounts
     codes = {warning.code for warning in picture.portfolio.warnings}
-    assert "venue-accounts-apart" in codes and "venue-account-unknown" not in codes
+    assert "venue-account-unknown" not in codes
 
 
 async def test_a_venue_that_is_down_is_a_gap_and_costs_its_deadline_at_most() -> None:
@@ -103,6 +104,27 @@ async def test_the_document_has_every_figure_as_the_venue_stated_it(tmp_path: Pa
     assert Decimal(account.balances[0].collateral_weight or 0) == 1
     cassette = tmp_path / "derive-1790000000000.json"
     assert Cassette(cassette).venue == "derive" and b"102" not in await asyncio.to_thread(cassette.read_bytes)
+
+
+async def test_venue_accounts_stand_among_the_margin_accounts_and_in_every_figure() -> None:
+    async with engine() as made, served("derive") as derive:
+        picture = await made.take(request(test_derive.WALLET, venue_accounts=("derive=102",), venue_urls=(f"derive={derive.url}",)))
+    # its chain cannot be reached, so that what needs every debt is withheld: the venue alone is judged
+    _, document = judge(replace(picture, portfolio=replace(picture.portfolio, snapshots=(), gaps=(), warnings=())))
+    (row,) = document.margin_accounts
+    assert (row.kind, row.chain, row.protocol, row.market) == ("options", "derive", "derive", "102")
+    assert Decimal(row.health_factor or 0) == pytest.approx(Decimal(1190) / Decimal("879.5")) and row.liquidation.liquidatable is False
+    health = document.health
+    assert health.equity_usd == "1190.000000" and row.shadow_health_factor is not None and row.liquidation.probability is not None
+    assert (
+        Decimal(health.isolated_requirement_usd or 0)
+        >= Decimal(health.requirement_usd or 0)
+        >= Decimal(health.pooled_requirement_usd or 0)
+        > 0
+    )
+    legs = [leg for position in row.positions for leg in position.legs]
+    assert {leg.side for leg in legs} == {"collateral", "long", "short"} and all(leg.value_usd is not None for leg in legs)
+    assert document.isolated_versus_cross.vega.isolated not in (None, "0.000000")
 
 
 @pytest.mark.parametrize(
