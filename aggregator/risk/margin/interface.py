@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregator.model.errors import IncompleteError, InputError
-from aggregator.model.instrument import Holding, InstrumentKind
+from aggregator.model.instrument import Holding, Instrument, InstrumentKind
 from aggregator.risk.margin.canonical import digest
 from aggregator.risk.margin.market import Array, BoolArray, Market
 
@@ -63,6 +63,8 @@ class Columns:
     """index into `MarginBook.expiries`; −1 without expiry"""
     strike_group: IntArray
     """numbers options of one underlying, expiry and strike, call and put together; −1 for all else"""
+    quote_group: IntArray
+    """numbers holdings that read the same quotes, in the order of their first"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +82,8 @@ class MarginBook:
     expiries: tuple[tuple[str, int], ...] = field(init=False)
     """underlying and expiry, sorted"""
     columns: Columns = field(init=False, repr=False)
+    quoted: tuple[int, ...] = field(init=False, repr=False)
+    """the first holding of each `quote_group`"""
     _digest: list[str] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -93,6 +97,11 @@ class MarginBook:
         by_expiry = {key: number for number, key in enumerate(expiries)}
         by_strike = {key: number for number, key in enumerate(strikes)}
         kinds = [one.kind for one in instruments]
+
+        keys = [_quote_key(one) for one in instruments]
+        groups: dict[tuple[object, ...], int] = {}
+        quote_group = [groups.setdefault(key, len(groups)) for key in keys]
+        first = dict(zip(reversed(quote_group), range(len(keys) - 1, -1, -1), strict=True))
 
         def which(*wanted: InstrumentKind) -> BoolArray:
             return np.array([kind in wanted for kind in kinds], dtype=np.bool_)
@@ -115,8 +124,10 @@ class MarginBook:
             strike_group=_integers(
                 [-1 if one.strike is None else by_strike[one.underlying, one.expiry or 0, one.strike] for one in instruments]
             ),
+            quote_group=_integers(quote_group),
         )
-        for name, value in (("underlyings", underlyings), ("expiries", expiries), ("columns", columns)):
+        quoted = tuple(first[number] for number in range(len(groups)))
+        for name, value in (("underlyings", underlyings), ("expiries", expiries), ("columns", columns), ("quoted", quoted)):
             object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
@@ -287,6 +298,13 @@ def scaled(parts: Sequence[float] | Array, amount: float, count: int) -> Array:
 
 def _floats(values: Sequence[object]) -> Array:
     return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)  # type: ignore[arg-type]
+
+
+def _quote_key(one: Instrument) -> tuple[object, ...]:
+    """What decides which quotes an instrument reads: the asset, the perpetual, the expiry, or the option's strike in it."""
+    if one.kind is InstrumentKind.SPOT:
+        return one.underlying, one.symbol, 0
+    return one.underlying, one.expiry, one.strike
 
 
 def _integers(values: Sequence[int]) -> IntArray:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aggregator.model.instrument import Holding, InstrumentKind
 from aggregator.risk.margin.interface import IntArray, MarginBook, MissingInput
-from aggregator.risk.margin.market import SECONDS_PER_YEAR, Array, Forward, Market, Quote
+from aggregator.risk.margin.market import SECONDS_PER_YEAR, Array, Market, Quote
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +57,8 @@ def lacking(holding: Holding, market: Market) -> str | None:
 
 def quotes(book: MarginBook, market: Market) -> Quotes:
     """Lay the market out. MissingInput naming the first thing that is not there."""
-    rows = [_row(holding, market) for holding in book.holdings]
-    table = np.array(rows, dtype=np.float64).reshape(len(rows), 9)
+    rows = [_row(book.holdings[row], market) for row in book.quoted]
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), 9)[book.columns.quote_group]
     seconds = np.maximum(book.columns.expiry - market.as_of, 0.0)
     spot, spot_confidence, price, confidence, variable, fixed, rate, volatility, volatility_confidence = table.T
     return Quotes(
@@ -148,25 +148,36 @@ def each_alone(book: MarginBook) -> IntArray:
 
 
 def _row(holding: Holding, market: Market) -> tuple[float, ...]:
-    missing = lacking(holding, market)
-    if missing is not None:
-        raise MissingInput(f"{missing} is missing")
+    found = _quoted(holding, market)
+    if found is None:
+        raise MissingInput(f"{lacking(holding, market)} is missing")
+    return found
+
+
+def _quoted(holding: Holding, market: Market) -> tuple[float, ...] | None:
+    """A row of the table; None where the market lacks something."""
     instrument = holding.instrument
     nothing = float("nan")
+    spot = market.spot.get(instrument.underlying)
     if instrument.kind is InstrumentKind.SPOT:
-        asset = _asset(holding, market) or Quote(nothing)
-        spot = market.spot.get(instrument.underlying, asset)
+        asset = _asset(holding, market)
+        if asset is None:
+            return None
+        spot = spot or asset
         return spot.value, spot.confidence, asset.value, asset.confidence, nothing, 0.0, 0.0, nothing, 1.0
-    spot = market.spot[instrument.underlying]
+    if spot is None:
+        return None
     if instrument.kind is InstrumentKind.PERPETUAL:
-        mark = market.perpetuals[instrument.underlying]
-        return spot.value, spot.confidence, mark.value, mark.confidence, nothing, 0.0, 0.0, nothing, 1.0
-    forward: Forward = market.forwards[instrument.underlying, instrument.expiry or 0]
+        mark = market.perpetuals.get(instrument.underlying)
+        return None if mark is None else (spot.value, spot.confidence, mark.value, mark.confidence, nothing, 0.0, 0.0, nothing, 1.0)
+    forward = market.forwards.get((instrument.underlying, instrument.expiry or 0))
+    if forward is None:
+        return None
     known = (spot.value, spot.confidence, forward.price, forward.confidence, forward.variable, forward.fixed, forward.rate)
     if not instrument.kind.is_option:
         return (*known, nothing, 1.0)
-    volatility = market.volatilities[instrument.underlying, instrument.expiry or 0, float(instrument.strike or 0)]
-    return (*known, volatility.value, volatility.confidence)
+    volatility = market.volatilities.get((instrument.underlying, instrument.expiry or 0, float(instrument.strike or 0)))
+    return None if volatility is None else (*known, volatility.value, volatility.confidence)
 
 
 def _asset(holding: Holding, market: Market) -> Quote | None:

@@ -267,24 +267,34 @@ def _shortfall(scene: Scene) -> Family:
     An underlying's moves are the same in every regime and every book, only put in another order: what it loses alone depends on nothing
     else, so that no two books together can lose more than both apart.
     """
-    each, ascending, p = scene.revalued(), scene.moves(), scene.parameters
+    each, ascending, level = scene.revalued(), scene.moves(), scene.parameters.level
     table = scene.groups.sum(each)
+    drawn = [np.take_along_axis(ascending, ranks, axis=0) for ranks in _orders(scene)]
+    losses = [-np.sum([_between(table[[row]], moves[:, row])[0] for row in range(len(table))], axis=0) for moves in drawn]
+    shortfalls = [max(expected_shortfall(one, level), 0.0) for one in losses]
+    worst = int(np.argmax(shortfalls))
+    # without a second underlying there is nothing to correlate: every regime is the same
+    pnl = -np.array(shortfalls if len(shortfalls) > 1 else shortfalls * len(REGIMES))
+    names = tuple(f"expected shortfall {100 * level:g} %, {one}" for one in REGIMES)
+    return Family(names, pnl, _tail_parts(scene, each, drawn[worst], losses[worst]))
+
+
+def _orders(scene: Scene) -> list[IntArray]:
+    """By regime (draws, underlyings): which of an underlying's ascending moves a draw takes. One for all where there is one underlying."""
+    draws, count = scene.parameters.draws, len(scene.classes)
+    if count == 1:
+        return [np.arange(draws, dtype=np.int64)[:, None]]
     random = np.random.default_rng(SEED)
-    normal = random.standard_normal((p.draws, len(scene.classes)))
+    normal = random.standard_normal((draws, count))
     # one fat tail for all: large moves come together even where their signs do not
-    tail = 1.0 / np.sqrt(random.chisquare(DEGREES, (p.draws, 1)))
-    pnl, parts = [], []
+    tail = 1.0 / np.sqrt(random.chisquare(DEGREES, (draws, 1)))
+    orders = []
     for correlation in _regimes(scene):
         values, vectors = np.linalg.eigh(correlation)
         drawn = normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T * tail
         # correlations of 1 leave rounding between the columns: of equal draws the order must be equal
-        ranks = np.round(drawn, 9).argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
-        moves = np.take_along_axis(ascending, ranks, axis=0)
-        losses = -np.sum([_between(table[[row]], moves[:, row])[0] for row in range(len(table))], axis=0)
-        pnl.append(-max(expected_shortfall(losses, p.level), 0.0))
-        parts.append(_tail_parts(scene, each, moves, losses))
-    worst = int(np.argmin(pnl))
-    return Family(tuple(f"expected shortfall {100 * p.level:g} %, {one}" for one in REGIMES), np.array(pnl), parts[worst])
+        orders.append(np.round(drawn, 9).argsort(axis=0, kind="stable").argsort(axis=0, kind="stable").astype(np.int64))
+    return orders
 
 
 def _between(values: Array, moves: Array) -> Array:
