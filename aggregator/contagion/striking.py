@@ -203,6 +203,9 @@ class _Blow:
             raise InputError(f"{name} has neither a par nor a claimed value: it is not known how much is outstanding")
         if reserves > round(float(backing.real_assets[token]) * MICRO) + 1:
             raise InputError(f"reserves of {name} are worth more than its real assets")
+        inside = float(np.asarray(self._system.tokens.holdings[:, [token]].sum()))
+        if share > 1.0 - inside + 1e-9:
+            raise InputError(f"{name}: {share:.4g} of it cannot be redeemed, as other tokens hold {inside:.4g}")
         done = redeem(tranches, round(outstanding * MICRO), round(outstanding * share * MICRO))
         event = self._shock(f"run on {name}", done.paid / MICRO)
         backing.real_assets[token] -= int(done.sold.sum()) / MICRO

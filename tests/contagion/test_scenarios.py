@@ -191,6 +191,10 @@ def test_a_stablecoin_run_leaves_less_to_those_who_stay_and_sells_into_markets()
     assert _prices(found)[ETH] == pytest.approx(2500.0 * np.exp(-sold / 1e6))
     assert _prices(found)[STETH] == pytest.approx(2500.0 * np.exp(-sold / 1e6)), "made of ether, so it follows"
     assert [cause.subject for cause in found.why("ETH")][:2] == ["run on USD", "redemptions of USD"]
+    with pytest.raises(InputError, match=r"farETH: 0\.9 of it cannot be redeemed, as other tokens hold 0\.25"):
+        held = composition({"farETH": 1000.0, "top": 1.0}, [("top", "farETH", 0.25)], claimed={"farETH": 1000.0})
+        system = System(_book(), impact, held, redeemable={"farETH": (Tranche("cash", 1000 * MICRO),)})
+        simulate(system, Scenario("run", (StablecoinRun("farETH", 0.9),)))
     with pytest.raises(InputError, match="ETH has no reserves that it could be redeemed from"):
         _play(StablecoinRun("ETH", 0.5))
 
