@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,13 +22,16 @@ from aggregator.engine.replay_file import read_history
 from aggregator.engine.schema import HealthDocument, MarginAccountDocument
 from aggregator.model.identifiers import Address
 from aggregator.publish.alerts.alert import Alert
-from aggregator.publish.alerts.courier import Destinations, messages
+from aggregator.publish.alerts.courier import Courier, Destination, Destinations, messages
 from aggregator.publish.alerts.instant import Instant, parse_instant
 from aggregator.publish.alerts.monitor import Monitor
 from aggregator.publish.alerts.nodes import NodeKind
 from aggregator.publish.alerts.observations import Observed, WalletObserved
+from aggregator.publish.alerts.people import PeopleSender
+from aggregator.publish.alerts.rules import Severity
 from aggregator.publish.alerts.series import KEPT
-from aggregator.store import outbox
+from aggregator.publish.alerts.webhook import WebhookSender
+from aggregator.store import outbox, watch
 from aggregator.store.database import Database
 from aggregator.store.watch import StoredAlert
 
@@ -186,3 +190,33 @@ def stored(alert: Alert) -> StoredAlert:
     return StoredAlert(
         alert.identifier, alert.episode, alert.state, alert.severity, alert.rule, owner, parse_instant(alert.t), alert.line()
     )
+
+
+def subscribers(database: Database) -> Destinations:
+    """Everybody who is subscribed at the moment of asking."""
+
+    async def read() -> Mapping[str, Destination]:
+        async with database.reading() as connection:
+            found = await watch.subscriptions(connection)
+        return {
+            one.id: Destination(one.id, one.channel, one.target, bytes.fromhex(one.secret), Severity(one.severity), one.owner)
+            for one in found
+        }
+
+    return read
+
+
+@asynccontextmanager
+async def alerting(folder: Path, database: Database, tell: Tell, allow_private: bool = False) -> AsyncIterator[AlertDesk]:
+    """A desk with its courier, both running. `folder`: for the journals; `allow_private`: receivers in one's own network."""
+    destinations = subscribers(database)
+    async with WebhookSender(allow_private) as webhooks:
+        courier = Courier(database, destinations, webhooks, PeopleSender(allow_private))
+        async with AlertDesk(folder, database, tell, destinations, courier.ring) as desk:
+            running = [asyncio.create_task(work) for work in (courier.run(), desk.run())]
+            try:
+                yield desk
+            finally:
+                for task in running:
+                    task.cancel()
+                await asyncio.gather(*running, return_exceptions=True)

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from aggregator.engine.alerting import AlertDesk, stored
+from aggregator.engine.alerting import AlertDesk, alerting, stored
 from aggregator.engine.document import build_document
 from aggregator.engine.record_file import HistoryFile, compact
 from aggregator.engine.replay import replay
 from aggregator.engine.replay_file import read_history
 from aggregator.engine.schema import HealthDocument
+from aggregator.model.identifiers import parse_address
 from aggregator.publish.alerts.courier import WEBHOOK, Destination
 from aggregator.publish.alerts.instant import DAY, HOUR
 from aggregator.publish.alerts.observations import WalletObserved
+from aggregator.publish.alerts.signature import verify
 from aggregator.risk.assessment import assess
 from aggregator.store import outbox, watch
 from aggregator.store.database import Database
 from aggregator.store.watch import StoredAlert
 from tests.builders import USDC, WETH, account, book, borrowed, portfolio, supplied
 from tests.publish.alerts.histories import START, at, flat, market, told, wallet
+from tests.publish.alerts.receiver import receiver, status
+
+SECRET = bytes(range(32))
 
 
 @pytest.fixture
@@ -148,6 +154,21 @@ async def test_the_journal_replayed_gives_the_same_alerts(service: Service, docu
             await desk.owner(at_health(document, health))
     again = list(replay(read_history(service.folder / "wallets.jsonl")))
     assert [one.identifier for one in again] == [one.identifier for one in service.streamed]
+
+
+async def test_a_subscriber_gets_the_signed_alert(service: Service, document: HealthDocument) -> None:
+    owner = parse_address(document.owners[0].rpartition(":")[2])
+    async with receiver(status(500), status(200)) as there:
+        wanted = watch.Subscription(owner, WEBHOOK, there.url, "warning", "key", START, secret=SECRET.hex())
+        async with service.database.writing() as connection:
+            await watch.subscribe(connection, wanted)
+        async with alerting(service.folder, service.database, service.tell, allow_private=True) as desk:
+            told_now = await desk.owner(at_health(document, "1.02"))
+            await there.until(2)
+    assert [json.loads(one.body)["severity"] for one in there.got] == ["critical", "critical"]
+    assert there.got[0].body == told_now[0].line().encode() == there.got[1].body
+    assert there.got[0].key == there.got[1].key
+    assert verify(SECRET, there.got[1].signature, there.got[1].body, int(time.time()))
 
 
 def test_old_rows_leave_the_journal(tmp_path: Path) -> None:

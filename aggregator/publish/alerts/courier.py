@@ -5,6 +5,7 @@ a receiver then sees a message twice, with the same delivery id, but never none.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ from aggregator.publish.alerts.webhook import LONGEST_WAIT, Outcome, WebhookSend
 from aggregator.store import outbox
 from aggregator.store.database import Database, DatabaseUnavailable
 from aggregator.store.outbox import Message, Taken
+
+log = logging.getLogger(__name__)
 
 WEBHOOK, PEOPLE = "webhook", "people"
 FIRST_PAUSE = 5.0
@@ -99,6 +102,9 @@ class Courier:
             try:
                 pause = await self._pause() if not await self.deliver() else 0.0
             except DatabaseUnavailable:
+                pause = IDLE_SECONDS
+            except Exception:  # a fault with one message must not end the deliverer; its lease runs out and it is tried again
+                log.exception("a round of deliveries failed")
                 pause = IDLE_SECONDS
             if pause:
                 try:
