@@ -57,6 +57,13 @@ class Backing:
         return np.where(self.first > 0.0, value, 1.0)
 
     @property
+    def surplus(self) -> Floats:
+        """USD that stand behind a token beyond its par; nothing for a token without one."""
+        now = self._current()
+        beyond = np.nan_to_num(now.real_assets) - now.borrowed + np.asarray(now.holdings @ self.found.value) - now.par
+        return np.where(np.isfinite(now.par), np.maximum(beyond, 0.0), 0.0)
+
+    @property
     def behind_claim(self) -> Floats:
         """Value behind a token over what it was claimed to be worth; NaN where no claim is known."""
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -86,11 +86,6 @@ class PoolBooks:
         buffers = np.zeros((len(LAYERS), len(self._names)))
         for code, pool in enumerate(self._system.pools):
             buffers[0, code], buffers[1, code] = pool.reserve_fund_usd, pool.safety_module_usd
-        given = self._system.tokens
-        if given is not None:
-            held = np.asarray(given.holdings @ np.where(np.isfinite(given.par), given.par, 0.0))
-            surplus = np.nan_to_num(given.real_assets) - given.borrowed + held - given.par
-            buffers[2, len(self._system.pools) :] = np.where(np.isfinite(given.par), np.maximum(surplus, 0.0), 0.0)
         return micros(buffers)
 
     def _claims(self) -> Claims:
@@ -111,12 +106,16 @@ class PoolBooks:
         matrix = coo_array((np.array(shares, dtype=np.float64), (rows, columns)), shape=(count, count)).tocsr()
         return Claims(self._names, matrix, LAYERS, self._buffers)
 
-    def write_down(self, tick: int, market: Floats) -> dict[int, tuple[int, int]]:
-        """Send this tick's bad debt on; by token code of those that supplied: micro-dollars lost and the event."""
+    def write_down(self, tick: int, market: Floats, surplus: Floats) -> dict[int, tuple[int, int]]:
+        """Send this tick's bad debt on; by token code of those that supplied: micro-dollars lost and the event.
+
+        `surplus`: USD by token that stand behind it beyond its par, which bear its losses before its holders do.
+        """
         fresh = self._ledger.bad_debt - self._seen
         if not fresh.any():
             return {}
         self._seen = self._ledger.bad_debt.copy()
+        self._buffers[2, len(self._accounts) :] = micros(surplus)
         losses = np.zeros(len(self._names), dtype=np.int64)
         for reserve in np.flatnonzero(fresh).tolist():
             pool = int(self._pool_of[reserve])

@@ -120,7 +120,8 @@ class _Play:
     def _tick(self) -> bool:
         """One tick; whether anything happened."""
         traded = self._run.step(self._struck.paused)
-        lost = self._pools.write_down(self._run.ticks, self._run.market)
+        surplus = np.zeros(0) if self._backing is None else self._backing.surplus
+        lost = self._pools.write_down(self._run.ticks, self._run.market, surplus)
         moved = self._revalue(lost)
         left = self._pools.withdraw(self._run.ticks, self._seen, self._run.market)
         if not (traded or moved or left):

@@ -123,6 +123,21 @@ def test_losses_go_down_the_waterfall_and_into_the_vault_and_its_borrower() -> N
     assert {CauseKind.LIQUIDATION, CauseKind.BAD_DEBT, CauseKind.WRITE_DOWN} <= {cause.kind for cause in found.why("vault")}
 
 
+def test_what_stands_behind_a_stablecoin_beyond_par_bears_losses_before_its_holders() -> None:
+    tokens = composition({"ETH": 1e6, "dollar": 10_000.0, "USD": 5e5, "far": 1.0}, [("far", "dollar", 0.5)], par={"dollar": 9_000.0})
+    pool = Pool(0, USD, 100_000.0, 59_500.0, suppliers=(("dollar", 0.1),))
+    system = System(_book(), no_impact(5), tokens, {ETH: "ETH", FAR: "far", USD: "USD"}, (pool,))
+    small = simulate(system, Scenario("a loss within the surplus", (PriceShock("ETH", 0.3),)))
+    assert small.pools[0].bore["dollar"] == 50 * MICRO, "18,000 owed against 17,500"
+    assert small.borne == {"suppliers of " + small.pools[0].name: 450 * MICRO, "surplus over par of dollar": 50 * MICRO}
+    assert (small.token_factors[-1, 1:] == 1.0).all()
+    large = simulate(system, Scenario("a loss beyond it", (PriceShock("ETH", 1.0),)))
+    assert large.pools[0].bore["dollar"] == 1_800 * MICRO
+    assert large.borne["surplus over par of dollar"] == 1_000 * MICRO
+    assert large.borne["holders of dollar"] == large.borne["holders of far"] == 400 * MICRO
+    assert large.token_factors[-1, 1] == pytest.approx(8_200 / 9_000)
+
+
 def test_a_depeg_is_the_market_alone() -> None:
     found = _play(Depeg("stETH", 0.3))
     assert _prices(found)[STETH] == pytest.approx(1750.0)
