@@ -97,6 +97,7 @@ async def service(settings: Settings, owners: tuple[str, ...] = ()) -> AsyncIter
     from aggregator.chains.arguments import rpc_overrides
     from aggregator.chains.configuration import load_chains
     from aggregator.chains.network import Network
+    from aggregator.cli.page_assets import echarts_directory
     from aggregator.engine.attesting import attester
     from aggregator.engine.live import Live
     from aggregator.engine.live_assess import Workers
@@ -135,7 +136,9 @@ async def service(settings: Settings, owners: tuple[str, ...] = ()) -> AsyncIter
             stack.push_async_callback(_cancel, asyncio.create_task(app.attester.run()))
         if owners:
             await live.watch([parse_address(owner) for owner in owners], "local")
-        runner = web.AppRunner(application(app), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False)
+        runner = web.AppRunner(
+            application(app, echarts=await echarts_directory()), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         # streams end before the server waits for its connections

@@ -141,6 +141,21 @@ _ANVIL = {
 }
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
+ECHARTS = Package(
+    "echarts",
+    "6.1.0",
+    "sha512-q0yaFPggC9FUdsWH4blavRWFmxdrIodbkoKNAjJudAI6CA9gNPxHtV2RcZNEepZVlk4yvBYkOkbk6HIVpIyHZA==",
+    ("dist/echarts.esm.min.js", "LICENSE", "NOTICE"),
+)
+"""the web page's charts; nothing of the local network"""
+AXE = Package(
+    "axe-core",
+    "4.14.1",
+    "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
+    ("axe.min.js",),
+)
+"""the accessibility rules that the page's tests run"""
+
 PACKAGES: dict[str, Package] = {package.name: package for package in _PINNED}
 PACKAGES |= {f"solc-{version}": _solc(version, integrity) for version, integrity in COMPILERS.items()}
 

@@ -68,8 +68,8 @@ export function amount(raw, decimals) {
 }
 
 /** A name that somebody else chose: no control, no direction marks, not endless. */
-export function named(text) {
-  const plain = [...String(text ?? '')].filter((one) => !/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u.test(one)).slice(0, 24).join('')
+export function named(text, longest = 24) {
+  const plain = [...String(text ?? '')].filter((one) => !/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u.test(one)).slice(0, longest).join('')
   return plain || 'unnamed'
 }
 
@@ -94,6 +94,12 @@ export function ago(timestamp, now = Date.now()) {
     if (seconds >= 2 * size) return `${Math.floor(seconds / size)} ${unit} ago`
   }
   return `${seconds} s ago`
+}
+
+/** A node of the exposure graph: chains by their names, long addresses shortened. */
+export function node(text) {
+  const words = String(text ?? '').replace(/eip155:\d+/g, (id) => CHAINS[id] ?? id).replace(/0x[0-9a-fA-F]{12,}/g, short)
+  return named(words, 48)
 }
 
 /** A position's place: protocol, market label where there is one, chain. */

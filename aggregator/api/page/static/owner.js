@@ -281,7 +281,7 @@ function venue(account) {
 }
 
 function historyChart(document) {
-  const points = document.points ?? document.items ?? []
+  const points = document.points ?? []
   if (points.length < 2) return h('p', { class: 'soft' }, 'There is no history yet. It grows with every block at which this owner is assessed.')
   const series = (field) => points.map((one) => [one.timestamp, format.number(one[field])])
   const last = points[points.length - 1]

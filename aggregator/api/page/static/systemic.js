@@ -58,9 +58,9 @@ function curves(document) {
 }
 
 function ranking(document) {
-  const rows = (document.rows ?? document.items ?? []).slice(0, 20)
+  const rows = (document.rows ?? []).slice(0, 20)
   if (!rows.length) return nothing(document, 'No network of exposures is known yet.')
-  const names = rows.map((one) => format.named(one.name)).reverse()
+  const names = rows.map((one) => format.node(one.name)).reverse()
   const low = rows.map((one) => Number(one.low)).reverse()
   const high = rows.map((one) => Number(one.high)).reverse()
   return [
@@ -75,23 +75,24 @@ function ranking(document) {
         yAxis: axis(palette, { type: 'category', data: names }),
         series: [
           { type: 'bar', stack: 'band', itemStyle: { color: 'transparent' }, data: low, silent: true },
-          { type: 'bar', stack: 'band', data: high.map((value, index) => value - low[index]), barMaxWidth: 14, itemStyle: { borderRadius: 4 } },
+          { type: 'bar', stack: 'band', data: high.map((value, index) => value - low[index]), barMaxWidth: 10, itemStyle: { borderRadius: 4, color: palette.series[0] } },
+          { type: 'scatter', symbolSize: 9, itemStyle: { color: palette.accent }, data: high.map((value, index) => [(value + low[index]) / 2, index]) },
         ],
       }),
       { height: 60 + 24 * rows.length },
     ),
     h('details', {}, h('summary', {}, 'As a table'), table('Systemic importance', [
-      { title: 'Name', cell: (one) => format.named(one.name) },
+      { title: 'Name', cell: (one) => format.node(one.name) },
       { title: 'Kind', cell: (one) => format.named(one.kind) },
       { title: 'From', number: true, cell: (one) => format.percent(one.low) },
       { title: 'To', number: true, cell: (one) => format.percent(one.high) },
-      { title: 'Rank', number: true, cell: (one) => `${one.best_rank ?? one.rank}–${one.worst_rank ?? one.rank}` },
+      { title: 'Rank', number: true, cell: (one) => one.best_rank === one.worst_rank ? String(one.rank) : `${one.best_rank}–${one.worst_rank}` },
     ], rows)),
   ].filter(Boolean)
 }
 
 function alerts(document) {
-  const items = document.alerts ?? document.items ?? []
+  const items = document.alerts ?? []
   if (!items.length) return nothing(document, 'No alert is open and none was raised. See the coverage for what is watched.')
   return [
     states.partial(document.coverage),
@@ -99,11 +100,10 @@ function alerts(document) {
       'li',
       { class: one.severity },
       h('div', { class: 'row' },
-        h('strong', {}, one.title ?? `${one.rule}: ${format.named(one.subject ?? one.node)}`),
-        h('span', { class: `pill ${one.severity === 'critical' ? 'bad' : one.severity === 'warning' || one.severity === 'warn' ? 'warn' : 'good'}` }, one.severity)),
-      h('p', { class: 'soft' }, h('time', { datetime: one.timestamp ?? one.time, title: one.timestamp ?? one.time }, format.ago(one.timestamp ?? one.time)), one.state ? ` · ${one.state}` : ''),
-      one.detail && h('p', {}, one.detail),
-      one.path?.length ? h('p', { class: 'path' }, one.path.map((step) => format.named(step)).join(' → ')) : null,
+        h('strong', {}, `${format.named(one.rule)}: ${format.node(one.subject)}`),
+        h('span', { class: `pill ${one.severity === 'critical' ? 'bad' : one.severity.startsWith('warn') ? 'warn' : 'good'}` }, one.severity)),
+      h('p', { class: 'soft' }, h('time', { datetime: one.timestamp, title: one.timestamp }, format.ago(one.timestamp)), one.state ? ` · ${one.state}` : ''),
+      one.path?.length ? h('p', { class: 'path' }, one.path.map((step) => format.node(step)).join(' → ')) : null,
       one.clears_when && h('p', { class: 'soft' }, `Clears when ${one.clears_when}`),
     ))),
   ].filter(Boolean)
@@ -115,7 +115,7 @@ function exposures(document) {
   if (!edges.length) return nothing(document, 'No exposures are known yet.')
   const weight = new Map(nodes.map((one) => [one.id, 0]))
   for (const edge of edges) for (const end of [edge.source, edge.target]) weight.set(end, (weight.get(end) ?? 0) + (format.number(edge.amount_usd) ?? 0))
-  const label = new Map(nodes.map((one) => [one.id, format.named(one.name ?? one.id)]))
+  const label = new Map(nodes.map((one) => [one.id, format.node(one.name ?? one.id)]))
   const sources = largest(edges.map((edge) => edge.source), weight)
   const targets = largest(edges.map((edge) => edge.target), weight)
   const cells = edges
@@ -130,12 +130,12 @@ function exposures(document) {
         ...base(palette),
         legend: { show: false },
         tooltip: { ...base(palette).tooltip, trigger: 'item', formatter: ({ data }) => `${label.get(sources[data[1]])} on ${label.get(targets[data[0]])}: ${format.shortUsd(String(data[2]))}` },
-        xAxis: axis(palette, { type: 'category', data: targets.map((one) => label.get(one) ?? one), axisLabel: { color: palette.soft, rotate: 40, interval: 0 } }),
+        xAxis: axis(palette, { type: 'category', data: targets.map((one) => label.get(one) ?? one), axisLabel: { color: palette.soft, fontSize: 12, rotate: 40, interval: 0 } }),
         yAxis: axis(palette, { type: 'category', data: sources.map((one) => label.get(one) ?? one) }),
         visualMap: { min: 0, max: top, show: false, inRange: { color: [palette.card, palette.accent] } },
         series: [{ type: 'heatmap', data: cells, itemStyle: { borderColor: palette.card, borderWidth: 1 } }],
       }),
-      { height: 80 + 26 * sources.length },
+      { height: 170 + 26 * sources.length },
     ),
   ].filter(Boolean)
 }
