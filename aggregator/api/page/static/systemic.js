@@ -116,23 +116,24 @@ function exposures(document) {
   const weight = new Map(nodes.map((one) => [one.id, 0]))
   for (const edge of edges) for (const end of [edge.source, edge.target]) weight.set(end, (weight.get(end) ?? 0) + (format.number(edge.amount_usd) ?? 0))
   const label = new Map(nodes.map((one) => [one.id, format.node(one.name ?? one.id)]))
-  const sources = largest(edges.map((edge) => edge.source), weight)
-  const targets = largest(edges.map((edge) => edge.target), weight)
+  const narrow = matchMedia('(max-width: 560px)').matches
+  const sources = largest(edges.map((edge) => edge.source), weight, narrow ? 7 : 14)
+  const targets = largest(edges.map((edge) => edge.target), weight, narrow ? 4 : 14)
   const cells = edges
     .filter((edge) => sources.includes(edge.source) && targets.includes(edge.target))
-    .map((edge) => [targets.indexOf(edge.target), sources.indexOf(edge.source), format.number(edge.amount_usd) ?? 0])
-  const top = Math.max(1, ...cells.map((cell) => cell[2]))
+    .map((edge) => [targets.indexOf(edge.target), sources.indexOf(edge.source), tone(edge.amount_usd), edge.amount_usd])
+  const tones = cells.map((cell) => cell[2])
   return [
     states.partial(document.coverage),
     chart(
-      'Dollars of exposure: rows depend on columns',
+      'Exposure: rows depend on columns; ten times the dollars is one step darker or brighter',
       (palette) => ({
         ...base(palette),
         legend: { show: false },
-        tooltip: { ...base(palette).tooltip, trigger: 'item', formatter: ({ data }) => `${label.get(sources[data[1]])} on ${label.get(targets[data[0]])}: ${format.shortUsd(String(data[2]))}` },
+        tooltip: { ...base(palette).tooltip, trigger: 'item', formatter: ({ data }) => `${label.get(sources[data[1]])} on ${label.get(targets[data[0]])}: ${format.shortUsd(data[3])}` },
         xAxis: axis(palette, { type: 'category', data: targets.map((one) => label.get(one) ?? one), axisLabel: { color: palette.soft, fontSize: 12, rotate: 40, interval: 0 } }),
         yAxis: axis(palette, { type: 'category', data: sources.map((one) => label.get(one) ?? one) }),
-        visualMap: { min: 0, max: top, show: false, inRange: { color: [palette.card, palette.accent] } },
+        visualMap: { min: Math.min(...tones) - 1, max: Math.max(...tones), dimension: 2, show: false, inRange: { color: [palette.card, palette.accent] } },
         series: [{ type: 'heatmap', data: cells, itemStyle: { borderColor: palette.card, borderWidth: 1 } }],
       }),
       { height: 170 + 26 * sources.length },
@@ -140,7 +141,12 @@ function exposures(document) {
   ].filter(Boolean)
 }
 
-function largest(ids, weight, most = 14) {
+/** Dollars differ by orders of magnitude, so colours follow their logarithm. */
+function tone(amount) {
+  return Math.log10(1 + (format.number(amount) ?? 0))
+}
+
+function largest(ids, weight, most) {
   return [...new Set(ids)].sort((a, b) => weight.get(b) - weight.get(a)).slice(0, most)
 }
 
