@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ MARKETS = 8
 """strips that are shown: the largest markets"""
 TOKENS = 5
 COLOURS = {"critical": RED, "warning": ORANGE, "info": GREY}
-LINES = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#8C8C8C")
+LINES = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#7A6A00")
 
 
 def replay_plot(history: Sequence[Observed], alerts: Sequence[Alert], report: QualityReport, path: Path) -> Path:
@@ -36,7 +37,7 @@ def replay_plot(history: Sequence[Observed], alerts: Sequence[Alert], report: Qu
     strips, supply, price = figure.subplots(3, 1, sharex=True, height_ratios=(max(1.0, 0.5 * len(markets)), 2, 2))
     _strips(strips, markets)
     _supply(supply, markets)
-    _prices(price, history)
+    _prices(price, history, {rows[-1].collateral: colour for rows, colour in zip(markets.values(), LINES, strict=False)})
     told = [alert for alert in alerts if alert.state != "resolved"]
     for axes in (strips, supply, price):
         axes.spines[["top", "right"]].set_visible(False)
@@ -79,53 +80,67 @@ def _strips(axes: Axes, markets: dict[str, list[MarketObserved]]) -> None:
 
     drawn = None
     for place, rows in enumerate(markets.values()):
-        dates = [_date(one.t) for one in rows]
-        steps = np.diff(dates)
-        usual = float(np.median(steps)) if len(steps) else 1.0
-        for number, one in enumerate(rows):
-            used = utilisation(one.supply_usd, one.borrow_usd)
-            # a figure stands until the next one, but not over a hole
-            before = float(steps[max(0, number - 1)]) if len(steps) else usual
-            width = min(float(steps[number]) if number < len(steps) else usual, 2 * max(usual, before))
-            if used is not None:
-                drawn = axes.pcolormesh(
-                    [dates[number], dates[number] + width],
-                    [place - 0.4, place + 0.4],
-                    np.array([[min(used, 1.0)]]),
-                    cmap="cividis",
-                    vmin=0.5,
-                    vmax=1.0,
-                    rasterized=True,
-                )
+        edges, values = _cells(rows)
+        drawn = axes.pcolormesh(edges, [place - 0.4, place + 0.4], np.array([values]), cmap="cividis", vmin=0.5, vmax=1.0, rasterized=True)
     axes.set_yticks(range(len(markets)), [short(name) for name in markets])
     axes.tick_params(axis="y", labelsize=8)
+    for label, colour in zip(axes.get_yticklabels(), LINES, strict=False):
+        # the lines below have the colours of these names
+        label.set_color(colour)
+        label.set_fontweight("bold")
     if drawn is not None:
         bar = axes.figure.colorbar(drawn, ax=axes, pad=0.01, fraction=0.03, ticks=[0.5, 0.75, 1.0])
         bar.set_label("utilisation", fontsize=8)
         bar.ax.set_yticklabels(["≤ 50 %", "75 %", "100 %"], fontsize=7)
 
 
+def _cells(rows: list[MarketObserved]) -> tuple[list[float], list[float]]:
+    """Edges in time and the utilisation between each two, NaN where nothing is known. A figure stands until the next one, but not over
+    a hole, which is a distance of more than twice the one before."""
+    dates = [_date(one.t) for one in rows]
+    steps = [later - earlier for earlier, later in pairwise(dates)]
+    usual = sorted(steps)[len(steps) // 2] if steps else 1.0
+    edges, values = [dates[0]], list[float]()
+    for number, one in enumerate(rows):
+        before = steps[max(0, number - 1)] if steps else usual
+        used = utilisation(one.supply_usd, one.borrow_usd)
+        end = dates[number] + min(steps[number] if number < len(steps) else usual, 2 * max(usual, before))
+        values.append(float("nan") if used is None else min(used, 1.0))
+        edges.append(end)
+        if number < len(steps) and end < dates[number + 1]:
+            values.append(float("nan"))
+            edges.append(dates[number + 1])
+    return edges, values
+
+
 def _supply(axes: Axes, markets: dict[str, list[MarketObserved]]) -> None:
     from aggregator.cli.plot_style import money_axis
 
-    for number, (name, rows) in enumerate(list(markets.items())[:TOKENS]):
+    for number, rows in enumerate(list(markets.values())[:TOKENS]):
         dates = [_date(one.t) for one in rows]
         colour = LINES[number]
-        axes.step(dates, [_shown(one.supply_usd) for one in rows], where="post", color=colour, label=f"{short(name)} supplied")
+        axes.step(dates, [_shown(one.supply_usd) for one in rows], where="post", color=colour)
         axes.step(dates, [_shown(one.borrow_usd) for one in rows], where="post", color=colour, linestyle="--", alpha=0.7)
     axes.set_ylabel("supplied (line),\nborrowed (dashes), USD", fontsize=9)
     money_axis(axes, vertical=True)
     axes.set_ylim(bottom=0)
 
 
-def _prices(axes: Axes, history: Sequence[Observed]) -> None:
+def _prices(axes: Axes, history: Sequence[Observed], colours: dict[str, str]) -> None:
+    """The tokens that fell most, in the colours of their markets."""
+    free = [colour for colour in LINES if colour not in colours.values()] or [GREY]
     by_asset: dict[str, list[PriceObserved]] = {}
     for one in history:
         if isinstance(one, PriceObserved) and not is_oracle(one.source):
             by_asset.setdefault(one.asset, []).append(one)
     moved = sorted(by_asset, key=lambda asset: (min(_relative(by_asset[asset])), asset))[:TOKENS]
     for number, asset in enumerate(moved):
-        axes.plot([_date(one.t) for one in by_asset[asset]], _relative(by_asset[asset]), color=LINES[number], label=short(asset))
+        axes.plot(
+            [_date(one.t) for one in by_asset[asset]],
+            _relative(by_asset[asset]),
+            color=colours.get(asset, free[number % len(free)]),
+            label=short(asset),
+        )
     axes.set_ylabel("price, first = 1", fontsize=9)
     if moved:
         axes.legend(loc="lower left", frameon=False, fontsize=8)

@@ -26,6 +26,8 @@ WEBHOOK, PEOPLE = "webhook", "people"
 FIRST_PAUSE = 5.0
 GIVEN_UP_AFTER = 3 * DAY
 """a message that could not be delivered for so long is given up, so that those behind it come through"""
+SETTLED_KEPT = 30 * DAY
+"""how long it can be seen what became of a message"""
 LEASE_SECONDS = 120.0
 """longer than any attempt takes"""
 IDLE_SECONDS = 2.0
@@ -96,10 +98,12 @@ class Courier:
 
     async def run(self) -> None:
         """Until cancelled. A database that is away is waited for."""
-        pause = 0.0
+        pause, tidied = 0.0, 0
         while True:
             self._bell.clear()
             try:
+                if self._clock() - tidied > DAY:
+                    tidied = await self._tidy()
                 pause = await self._pause() if not await self.deliver() else 0.0
             except DatabaseUnavailable:
                 pause = IDLE_SECONDS
@@ -112,6 +116,12 @@ class Courier:
                         await self._bell.wait()
                 except TimeoutError:
                     continue
+
+    async def _tidy(self) -> int:
+        """Remove what was settled long ago; when that was."""
+        now = self._clock()
+        await self._database.write(lambda connection: outbox.forget(connection, now - SETTLED_KEPT))
+        return now
 
     async def deliver(self) -> int:
         """One round: an attempt for the oldest message of every destination that is due; how many were attempted."""

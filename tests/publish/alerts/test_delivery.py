@@ -168,6 +168,24 @@ async def test_nothing_is_lost_when_the_deliverer_is_killed(database: Database) 
     assert (await standing(database)).delivered == 3
 
 
+async def test_what_was_settled_long_ago_is_forgotten_and_what_waits_is_not(database: Database) -> None:
+    now = time.time_ns() // 1_000
+    async with database.writing() as connection:
+        await outbox.post(connection, [Message(key, "one", "{}") for key in ("old", "fresh", "waiting")], now - 40 * DAY)
+        await outbox.settle(connection, 1, outbox.DELIVERED, now - 31 * DAY)
+        await outbox.settle(connection, 2, outbox.ABANDONED, now - 29 * DAY)
+    async with WebhookSender() as webhooks:
+        running = asyncio.create_task(courier(database, (webhooks, PeopleSender()), Destination("one", "pigeon", "")).run())
+        for _ in range(200):
+            found = await standing(database)
+            if not found.delivered and not found.waiting:
+                break
+            await asyncio.sleep(0.01)
+        running.cancel()
+    assert (found.waiting, found.delivered, found.abandoned) == (0, 0, 2)
+    assert found.last_error == "there is no channel pigeon"
+
+
 async def test_two_deliverers_do_not_send_the_same(database: Database) -> None:
     async with receiver(slow(0.2)) as there, WebhookSender(allow_private=True) as webhooks:
         known = Destination("one", WEBHOOK, there.url, SECRET)
