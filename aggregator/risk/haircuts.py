@@ -27,6 +27,7 @@ from aggregator.risk.haircut_time import LiquidationTime, bridge_premium, liquid
 from aggregator.risk.market_risk.dynamic import stretched
 from aggregator.risk.policy import Policy
 from aggregator.risk.shapes import Array, Shape, delta_weights, multiplier
+from aggregator.risk.valuation import LegValue
 from aggregator.risk.volatility import DAY, Volatility
 
 SHARE = Decimal("0.000001")
@@ -144,6 +145,13 @@ class HaircutModel:
         now = min(1.0, max(0.0, redeemable))
         market = 1.0 - now * float(multiplier(shape, kept)) - (1.0 - now) * float(multiplier(shape, kept_waiting))
         return Haircut(*(min(1.0, max(0.0, part)) for part in (market, liquidity, basis, structure)))
+
+    def of_leg(self, shape: Shape, value: LegValue) -> Haircut:
+        """Haircut of a leg: on its chain, at the age of its price, with what of it can be withdrawn now."""
+        leg = value.leg
+        units = leg.amount + leg.fees
+        redeemable = 1.0 if leg.redeemable is None or not units else min(1.0, leg.redeemable / units)
+        return self.haircut(shape, value.age_seconds, leg.asset, redeemable)
 
     def time(self, lot: int, age_seconds: float, chain: ChainId | None) -> LiquidationTime:
         """How long liquidating all that is held of a lot's factor takes, if it stands on this chain."""

@@ -228,3 +228,15 @@ def test_the_same_token_is_cut_more_on_another_chain() -> None:
 def _valued(positions: tuple[Position, ...]) -> tuple[Portfolio, Valuation]:
     whole = portfolio((), positions)
     return whole, value_portfolio(whole, book())
+
+
+def test_a_leg_is_cut_on_its_chain_and_for_what_cannot_be_withdrawn() -> None:
+    free, stuck = leg(WETH, 2), leg(WETH, 2, redeemable=10**18)
+    whole, valuation = _valued(wallet(free, stuck))
+    exposures = expose(whole, valuation)
+    model = HaircutModel(exposures, {"ETH": moving(0.044)}, DEFAULT)
+    values = [position.legs[0] for position in valuation.positions]
+    cuts = [model.of_leg(exposures.leg_shapes[None, number, 0], value) for number, value in enumerate(values)]
+    assert cuts[0] == model.haircut(exposures.leg_shapes[None, 0, 0], values[0].age_seconds, WETH.asset)
+    assert cuts[1] == model.haircut(exposures.leg_shapes[None, 1, 0], values[1].age_seconds, WETH.asset, 0.5)
+    assert cuts[1].market > cuts[0].market
