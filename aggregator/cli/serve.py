@@ -6,10 +6,11 @@ import argparse
 import asyncio
 import contextlib
 import json
+import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from aggregator.engine.settings import Settings
+    from aggregator.localnet.world import World
 
 SHUTDOWN_SECONDS = 10.0
-LOCAL_CHAINS_PORT = 0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,17 +50,16 @@ async def _serve(arguments: argparse.Namespace, started: float) -> int:
     async with AsyncExitStack() as stack:
         given = _given(arguments)
         ended = _ending()
-        owners: tuple[str, ...] = ()
+        local: _Local | None = None
         if arguments.local:
             local = await stack.enter_async_context(_local_network())
             given |= local.settings
-            owners = local.owners
         settings = load_settings(**given)
         url = settings.database_url.get_secret_value()
         begin(settings.log, Redaction.of_environment(url))
-        runner = await stack.enter_async_context(service(settings, owners))
+        runner = await stack.enter_async_context(service(settings, local.owners if local is not None else ()))
         address = await _listen(runner, settings)
-        _say(arguments, address, time.perf_counter() - started)
+        _say(arguments, address, time.perf_counter() - started, await local.verifiers(address) if local is not None else {})
         await ended.wait()
     return 0
 
@@ -164,19 +164,42 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _say(arguments: argparse.Namespace, address: str, seconds: float) -> None:
+def _say(arguments: argparse.Namespace, address: str, seconds: float, verifiers: Mapping[str, str]) -> None:
     if arguments.json:
-        sys.stdout.write(json.dumps({"schema": "crossmargin/serve/1", "url": address, "seconds": f"{seconds:.3f}"}) + "\n")
+        line = {"schema": "crossmargin/serve/1", "url": address, "seconds": f"{seconds:.3f}", "verifiers": dict(verifiers)}
+        sys.stdout.write(json.dumps(line) + "\n")
     else:
         sys.stdout.write(f"Crossmargin is at {address} ({seconds:.1f} s; API {address}/openapi.json). Ctrl-C ends it.\n")
+        for chain, verifier in verifiers.items():
+            sys.stdout.write(f"  scores on {chain}: {verifier}\n")
     sys.stdout.flush()
 
 
 class _Local:
     """Local chains as settings, and their owners."""
 
-    def __init__(self, settings: dict[str, Any], owners: tuple[str, ...]) -> None:
-        self.settings, self.owners = settings, owners
+    def __init__(self, world: World, folder: str) -> None:
+        self._world = world
+        self._key = secrets.token_bytes(32)
+        self.owners = tuple(owner.address for owner in world.owners)
+        self.settings: dict[str, Any] = {
+            "rpc": tuple(f"eip155:{number}={chain.url}" for number, chain in world.chains.items()),
+            "chains": tuple(f"eip155:{number}" for number in world.chains),
+            "database_url": f"sqlite:///{folder}/crossmargin.db",
+            "population": "live",
+            "signing_key": self._key.hex(),
+        }
+
+    async def verifiers(self, address: str) -> dict[str, str]:
+        """Put the verifying contract on every chain, for this service's key and gateway; where it stands, by chain."""
+        from aggregator.localnet.node import DEPLOYER
+        from aggregator.model.identifiers import parse_address
+        from aggregator.publish.attestation.contract import verifying_contract
+        from aggregator.publish.attestation.signer import KeySigner
+
+        signer = KeySigner.of(self._key).address
+        code = verifying_contract().deployment(parse_address(DEPLOYER), signer, (f"{address}/v1/ccip/{{sender}}/{{data}}",))
+        return {f"eip155:{number}": await chain.deploy(code) for number, chain in self._world.chains.items()}
 
 
 @asynccontextmanager
@@ -192,12 +215,6 @@ async def _local_network() -> AsyncIterator[_Local]:
         async with local_network(progress=progress.tell) as world:
             progress.stop()
             with tempfile.TemporaryDirectory(prefix="crossmargin-serve-") as folder:
-                settings: dict[str, Any] = {
-                    "rpc": tuple(f"eip155:{number}={chain.url}" for number, chain in world.chains.items()),
-                    "chains": tuple(f"eip155:{number}" for number in world.chains),
-                    "database_url": f"sqlite:///{folder}/crossmargin.db",
-                    "population": "live",
-                }
-                yield _Local(settings, tuple(owner.address for owner in world.owners))
+                yield _Local(world, folder)
     finally:
         progress.stop()
