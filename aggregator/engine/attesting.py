@@ -57,10 +57,19 @@ class Attester:
         return next(reversed(self.epochs.values()))[0] if self.epochs else None
 
     async def run(self) -> None:
-        """Seal an epoch now and then, whenever there is a score to put into it."""
+        """Seal an epoch now and then; the first as soon as every watched owner has been read, or when its time has come anyway."""
+        period = self.settings.epoch_seconds
+        waited = 0
+        while waited < period and not self._everybody_read():
+            await asyncio.sleep(1.0)
+            waited += 1
         while True:
-            await self.seal(time.time_ns() // 10**9 // int(self.settings.epoch_seconds))
-            await asyncio.sleep(self.settings.epoch_seconds if self.epochs else 1.0)
+            await self.seal(time.time_ns() // 10**9 // period)
+            await asyncio.sleep(period if self.epochs else 1.0)
+
+    def _everybody_read(self) -> bool:
+        watched = [one for one in self.live.followed.values() if one.watched]
+        return bool(watched) and all(one.assessed is not None for one in watched)
 
     async def seal(self, number: int) -> Epoch | None:
         """All watched owners' statements as one epoch; None where there is no score at all."""
@@ -77,7 +86,7 @@ class Attester:
     def _dated(self, statement: MarginScore | str) -> MarginScore:
         if isinstance(statement, str):
             raise ScoreWithheld(statement)
-        return replace(statement, valid_until=statement.as_of + int(self.settings.attestation_seconds))
+        return replace(statement, valid_until=statement.as_of + self.settings.attestation_seconds)
 
 
 async def attester(live: Live, settings: Settings) -> Attester | None:
