@@ -90,7 +90,7 @@ class Ledger:
         self._price_cause = np.full(len(book.assets), -1, dtype=np.intp)
         self._sold_by: dict[int, list[int]] = {}
         self._announced: dict[int, list[int]] = {}
-        self._liquidated: dict[int, tuple[int, ...]] = {}
+        self._liquidated = np.full(len(book.markets), -1, dtype=np.intp)
         nothing = np.zeros(len(book.markets), dtype=np.int64)
         self._premium: tuple[Micros, NDArray[np.intp]] = nothing, nothing.astype(np.intp)
         """by market, of the last round: what was seized beyond what was repaid, and the event"""
@@ -120,6 +120,8 @@ class Ledger:
             return
         self._note_prices(moved, market, tick, line, origins or {})
         causes = self._price_cause[self._asset]
+        # a price that never moved leaves but the rounding of what was liquidated
+        causes = np.where(causes >= 0, causes, self._liquidated[self._market])
         for side, (what, loser, gainer) in enumerate(
             ((line, Party.ACCOUNTS, Party.OUTSIDE), (Line.DEBT_PRICE, Party.LENDERS, Party.ACCOUNTS))
         ):
@@ -188,14 +190,15 @@ class Ledger:
             one = book.markets[code]
             subject = f"{one.protocol} {one.label or one.market}"
             numbers[code] = self.causes.add(tick, CauseKind.LIQUIDATION, subject, int(by_market[0][code]), parents)
-            self._liquidated[code] = (int(numbers[code]),)
+            self._liquidated[code] = numbers[code]
             for asset in np.unique(self._asset[mine & (seized > 0)]).tolist():
                 self._sold_by.setdefault(asset, []).append(int(numbers[code]))
         return numbers
 
     def liquidation_cause(self, market: int) -> tuple[int, ...]:
         """The event of a market's last liquidations, if there were any."""
-        return self._liquidated.get(market, ())
+        number = int(self._liquidated[market])
+        return (number,) if number >= 0 else ()
 
     @property
     def owed_units(self) -> Floats:

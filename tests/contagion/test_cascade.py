@@ -17,7 +17,8 @@ from aggregator.contagion.impact import ConstantProductImpact, ExponentialImpact
 from aggregator.contagion.ledger import Line, Party
 from aggregator.contagion.liquidations import Gate, LiquidationTerms, Pairing
 from aggregator.contagion.money import MICRO
-from aggregator.contagion.reactions import Reaction
+from aggregator.contagion.overlap import Thresholds
+from aggregator.contagion.reactions import Reaction, deleveraging, forced_sales, liquidation_levels
 from aggregator.contagion.spiral import fallen, loop_gain, spiral_distance, worst_shock
 from aggregator.model.book import HALF_IF_MILD, WHOLE, Book, Floats, Legs, LiquidationRule
 from aggregator.model.errors import InputError
@@ -269,6 +270,32 @@ def test_best_pair_takes_one_collateral_and_one_debt() -> None:
     gain = taken.sum() - paid.sum()
     assert gain == pytest.approx(max(6000.0 * 0.05 / 1.05, 5000.0 * 0.08 / 1.08))
     assert np.count_nonzero(paid) == 1
+
+
+def test_positions_that_a_venue_closes_at_levels() -> None:
+    found = liquidation_levels("perpetuals", 0, [(0.2, 300.0), (0.1, 100.0), (0.2, 50.0), (0.1005, 7.0)])
+    assert forced_sales([found], np.array([0.901])).tolist() == [0.0]
+    assert forced_sales([found], np.array([0.9])).tolist() == pytest.approx([100.0])
+    assert forced_sales([found], np.array([0.85])).tolist() == pytest.approx([107.0])
+    assert forced_sales([found], np.array([0.5])).tolist() == pytest.approx([457.0])
+    assert forced_sales([found], np.array([1.1])).tolist() == [0.0]
+    with pytest.raises(InputError, match="falls above 0"):
+        liquidation_levels("perpetuals", 0, [(0.0, 1.0)])
+
+
+@needs_vectors
+def test_a_leveraged_holder_sells_back_to_his_target() -> None:
+    given_values, expected = case("cs-threshold-1bank")
+    thresholds = Thresholds(0.03, given_values["leverage_buffer"], given_values["leverage_target"])
+    found = deleveraging("vault", 0, given_values["assets"], given_values["loan"], thresholds)
+    sold = forced_sales([found], np.array([1.0 - given_values["shock_on_assets"]]))
+    assert sold.tolist() == pytest.approx([expected["must_sell"]], rel=0.01)
+    assert forced_sales([found], np.array([0.996])).tolist() == [0.0], "above the buffer nobody sells"
+    assert forced_sales([found], np.array([0.97]))[0] == pytest.approx(98.2, rel=0.01), (
+        "below the minimum everything goes, at what it was worth then"
+    )
+    with pytest.raises(InputError, match="expected less"):
+        deleveraging("vault", 0, 100.0, 100.0, thresholds)
 
 
 def test_thin_markets_fall_further() -> None:
