@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps
 
-.PHONY: setup setup-development demo test check lint types contracts unit clean
+.PHONY: setup setup-development demo serve test check lint types contracts unit clean
 
 setup: $(VENV)/.runtime
 
@@ -25,6 +25,10 @@ $(VENV)/.development: $(VENV)/.runtime requirements/development.txt
 # The main job: local chains with the real contracts, then the unified health of three very different owners.
 demo: setup
 	@$(BIN)/crossmargin localnet --demo
+
+# The live service with its page, on the local network.
+serve: setup
+	@$(BIN)/crossmargin serve --local
 
 # Everything: style, types, import contracts and every test.
 test: setup-development lint types contracts
