@@ -8,7 +8,6 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.special import ndtr
 
-from aggregator.risk.score_backtest.foretelling import groups
 from aggregator.risk.score_backtest.panel import Panel
 from aggregator.risk.score_backtest.population import Accounts
 from aggregator.risk.shapes import Array
@@ -27,7 +26,7 @@ def ewma_variances(one: Panel, accounts: Accounts) -> Array:
     weights = np.exp2(-np.arange(_ROWS)[:, None] / np.array(EWMA_HALF_LIVES))
     sums = np.cumsum(weights, axis=0)
     result = np.empty((len(accounts), len(EWMA_HALF_LIVES)))
-    for row, where in groups(accounts):
+    for row, where in accounts.starts():
         exposure = accounts.part(where).first_order()
         rows = min(_ROWS, row)
         own = exposure @ returns[row - rows + 1 : row + 1][::-1].T
@@ -71,7 +70,7 @@ def historical_simulation(
     standard = np.where(there, standard, common[:, None]).astype(np.float32)
     longest = hours[-1]
     result = np.full((len(accounts), len(hours)), np.nan)
-    for row, where in groups(accounts):
+    for row, where in accounts.starts():
         if row - longest < WINDOWS:
             continue
         part = accounts.part(where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,20 +35,13 @@ def class_of(symbol: str) -> FactorClass:
     return _CLASSES.get(symbol.upper(), FactorClass.VOLATILE)
 
 
-def groups(accounts: Accounts) -> Iterator[tuple[int, slice]]:
-    """(row of the panel, where its accounts stand), start by start."""
-    rows, begins = np.unique(accounts.row, return_index=True)
-    for row, first, last in zip(rows.tolist(), begins.tolist(), [*begins[1:].tolist(), len(accounts)], strict=True):
-        yield row, slice(first, last)
-
-
 def foretell(
     one: Panel, accounts: Accounts, tier: Tier = Tier.HOURLY, draws: int = DRAWS, report: Callable[[float], None] | None = None
 ) -> Array:
     """Probability of each account by horizon, (accounts, horizons). `tier`: how fine a history the score may see, at most."""
     result = np.full((len(accounts), len(HOURS)), np.nan)
     logs = np.log(one.prices)
-    for row, where in groups(accounts):
+    for row, where in accounts.starts():
         part = accounts.part(where)
         used = np.unique([*np.flatnonzero(part.shares.any(axis=0)).tolist(), *part.debt[part.debt >= 0].tolist()]).astype(np.int64)
         result[where] = _probabilities(outlook_at(one, logs, row, used, tier), part, used, draws)

@@ -16,16 +16,15 @@ def worst_health(one: Panel, accounts: Accounts, hours: tuple[int, ...]) -> Arra
     """
     longest = hours[-1]
     result = np.full((len(accounts), len(hours)), np.nan)
-    rows, begins = np.unique(accounts.row, return_index=True)
-    for row, first, last in zip(rows.tolist(), begins.tolist(), [*begins[1:].tolist(), len(accounts)], strict=True):
+    for row, where in accounts.starts():
         ahead = one.prices[row + 1 : row + 1 + longest]
         if not len(ahead):
             continue
         moves = ahead / one.prices[row]
         known = np.isfinite(moves)
         moves = np.where(known, moves, 0.0)
-        shares, debt = accounts.shares[first:last], accounts.debt[first:last]
-        value = accounts.stable[first:last, None] + shares @ moves.T
+        shares, debt = accounts.shares[where], accounts.debt[where]
+        value = accounts.stable[where, None] + shares @ moves.T
         uses = shares > 0
         owing = np.flatnonzero(debt >= 0)
         uses[owing, debt[owing]] = True
@@ -33,8 +32,8 @@ def worst_health(one: Panel, accounts: Accounts, hours: tuple[int, ...]) -> Arra
         with np.errstate(divide="ignore", invalid="ignore"):
             value[owing] /= moves.T[debt[owing]]
         value[absent] = np.nan
-        lowest = np.minimum.accumulate(value, axis=1) * accounts.health[first:last, None]  # NaN stays NaN from then on
+        lowest = np.minimum.accumulate(value, axis=1) * accounts.health[where, None]  # NaN stays NaN from then on
         for place, horizon in enumerate(hours):
             if len(ahead) >= horizon:
-                result[first:last, place] = lowest[:, horizon - 1]
+                result[where, place] = lowest[:, horizon - 1]
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,13 @@ class Accounts:
         owing = np.flatnonzero(self.debt >= 0)
         weights[owing, self.debt[owing]] -= 1.0
         return weights
+
+    def starts(self) -> Iterator[tuple[int, slice]]:
+        """(row of the panel, where the accounts that begin there stand), start by start."""
+        rows, begins = np.unique(self.row, return_index=True)
+        ends = np.append(begins[1:], len(self))[: len(rows)]
+        for row, first, last in zip(rows.tolist(), begins.tolist(), ends.tolist(), strict=True):
+            yield row, slice(first, last)
 
     def part(self, chosen: NDArray[np.bool_] | slice) -> Accounts:
         return Accounts(self.row[chosen], self.shares[chosen], self.stable[chosen], self.debt[chosen], self.health[chosen])
