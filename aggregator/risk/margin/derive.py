@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from aggregator.model.instrument import Instrument
-from aggregator.risk.margin.interface import Inapplicable, IntArray, MarginBook, ScenarioTable
+from aggregator.risk.margin.interface import IntArray, MarginBook, ScenarioTable
 from aggregator.risk.margin.market import SECONDS_PER_DAY, Array, BoolArray
 from aggregator.risk.margin.quotes import Groups, account_keys, pair
 
@@ -143,12 +143,6 @@ def refusal(book: MarginBook) -> str | None:
     if book.empty:
         return "there is nothing to margin"
     return None
-
-
-def refuse(model: str, reason: str | None) -> None:
-    """Raise Inapplicable with a reason."""
-    if reason is not None:
-        raise Inapplicable(f"{model} does not apply: {reason}")
 
 
 def narrate(

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse
 from aggregator.risk.margin.derive import (
     Accounts,
     Scenario,
@@ -26,21 +27,17 @@ from aggregator.risk.margin.derive import (
     by_scenario,
     narrate,
     refusal,
-    refuse,
     volatility_shocks,
 )
 from aggregator.risk.margin.interface import (
-    Attribution,
-    AttributionMethod,
     Inapplicable,
-    Inputs,
     IntArray,
     Kind,
     MarginBook,
     Requirement,
 )
 from aggregator.risk.margin.market import Array, Market
-from aggregator.risk.margin.quotes import Quotes, each_alone, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Quotes, each_alone, quotes, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, price
 
 
@@ -208,15 +205,11 @@ class DerivePmrm:
         factor, initial = self.factor(market, parameters, kind), kind is Kind.INITIAL
         parts = found.amounts(factor, initial)
         amount = float(parts.sum())
-        value = total(found.value)
         names = tuple(one.name for one in parameters.scenarios)
         table, worst = narrate(book, found.accounts, names, found.pnl, found.basis, found.worst)
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=amount,
-            equity=None if value is None else value + book.cash,
+            equity=equity_of(book, found.value),
             components={
                 "scan": -float(found.span_parts.sum()),
                 "basis": -float(found.basis.sum()),
@@ -227,11 +220,11 @@ class DerivePmrm:
             },
             scenarios=table,
             worst_scenario=worst,
-            attribution=Attribution(AttributionMethod.EULER, parts),
-            inputs=Inputs(book, market, parameters),
+            parts=parts,
             verified=parameters.confirmed,
             notes=_notes(parameters, bool(found.foreign_parts.any())),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def isolated(self, book: MarginBook, market: Market, parameters: PmrmParameters, kind: Kind) -> Array:
         return self.parts(book, market, parameters, kind, each_alone(book))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse
 from aggregator.risk.margin.derive import (
     Accounts,
     Scenario,
@@ -27,12 +28,11 @@ from aggregator.risk.margin.derive import (
     by_scenario,
     narrate,
     refusal,
-    refuse,
     volatility_shocks,
 )
-from aggregator.risk.margin.interface import Attribution, AttributionMethod, Inputs, IntArray, Kind, MarginBook, Requirement
+from aggregator.risk.margin.interface import IntArray, Kind, MarginBook, Requirement
 from aggregator.risk.margin.market import Array, Market
-from aggregator.risk.margin.quotes import Quotes, each_alone, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Quotes, each_alone, quotes, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, price
 
 
@@ -273,15 +273,11 @@ class DerivePmrm2:
         found = evaluate(book, quotes(book, market), market, parameters, None)
         factor, initial = self.factor(market, parameters, kind), kind is Kind.INITIAL
         parts = found.amounts(factor, initial)
-        value = total(found.value)
         names = tuple(one.name for one in parameters.scenarios)
         table, worst = narrate(book, found.accounts, names, found.pnl, found.basis, found.worst)
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=float(parts.sum()),
-            equity=None if value is None else value + book.cash,
+            equity=equity_of(book, found.value),
             components={
                 "scan": -float(found.span_parts.sum()),
                 "basis": -float(found.basis.sum()),
@@ -292,11 +288,11 @@ class DerivePmrm2:
             },
             scenarios=table,
             worst_scenario=worst,
-            attribution=Attribution(AttributionMethod.EULER, parts),
-            inputs=Inputs(book, market, parameters),
+            parts=parts,
             verified=parameters.confirmed and not found.incoherent,
             notes=_notes(parameters, found),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def isolated(self, book: MarginBook, market: Market, parameters: Pmrm2Parameters, kind: Kind) -> Array:
         return self.parts(book, market, parameters, kind, each_alone(book))

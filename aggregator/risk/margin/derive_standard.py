@@ -21,11 +21,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aggregator.risk.margin.derive import Accounts, base_rows, is_base, refusal, refuse
+from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse
+from aggregator.risk.margin.derive import Accounts, base_rows, is_base, refusal
 from aggregator.risk.margin.interface import (
-    Attribution,
-    AttributionMethod,
-    Inputs,
     IntArray,
     Kind,
     MarginBook,
@@ -33,7 +31,7 @@ from aggregator.risk.margin.interface import (
     ScenarioTable,
 )
 from aggregator.risk.margin.market import Array, BoolArray, Market
-from aggregator.risk.margin.quotes import Groups, Quotes, each_alone, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Groups, Quotes, each_alone, quotes, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, price
 
 
@@ -148,11 +146,6 @@ def evaluate(
     held = np.where(columns.perpetual, 0.0, value)
     perpetuals = open_perpetuals * np.where(columns.perpetual, quoted.price, 0.0) * rate
     return Evaluation(held, options, by_rule, loss, perpetuals, bases, depeg, confidence)
-
-
-def value_of(book: MarginBook, quoted: Quotes, found: Evaluation) -> float | None:
-    """Mark-to-market of everything but cash; None where a perpetual's profit is not known."""
-    return total(found.value + unrealised(book, quoted))
 
 
 def _keys(book: MarginBook) -> list[str]:
@@ -272,17 +265,14 @@ class DeriveStandard:
         refuse(self.id, self.refusal(book, market))
         quoted = quotes(book, market)
         found = evaluate(book, quoted, market, parameters, kind, None)
-        parts, value = found.amounts(), value_of(book, quoted, found)
+        parts = found.amounts()
         unlisted: BoolArray = book.columns.spot & (found.bases == 0) & (found.value != 0)
         notes = [] if parameters.confirmed else [f"parameters not confirmed on chain: {parameters.source}"]
         if unlisted.any():
             notes.append("assets without a margin factor count nothing")
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=float(parts.sum()),
-            equity=None if value is None else value + book.cash,
+            equity=equity_of(book, found.value + unrealised(book, quoted)),
             components={
                 "options": -float(found.options.sum()),
                 "options-alone": -float(found.alone.sum()),
@@ -294,11 +284,11 @@ class DeriveStandard:
             },
             scenarios=ScenarioTable(),
             worst_scenario=None,
-            attribution=Attribution(AttributionMethod.EULER, parts),
-            inputs=Inputs(book, market, parameters),
+            parts=parts,
             verified=parameters.confirmed,
             notes=(*notes, *parameters.notes),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def isolated(self, book: MarginBook, market: Market, parameters: StandardParameters, kind: Kind) -> Array:
         return self.parts(book, market, parameters, kind, each_alone(book))

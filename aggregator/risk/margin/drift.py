@@ -23,11 +23,10 @@ from math import isqrt
 import numpy as np
 
 from aggregator.model.instrument import InstrumentKind
+from aggregator.risk.margin.assembly import Found, assemble, refuse
 from aggregator.risk.margin.interface import AttributionMethod, Kind, MarginBook, MissingInput, Requirement, one_by_one
 from aggregator.risk.margin.lines import (
     Line,
-    Sum,
-    assemble,
     at_oracle,
     by_row,
     exact,
@@ -35,7 +34,6 @@ from aggregator.risk.margin.lines import (
     mark,
     net_lines,
     parameter,
-    refuse,
     refuse_other_than,
     value,
 )
@@ -256,22 +254,16 @@ class Drift:
         notes = [] if parameters.confirmed else [f"weights not read from the venue: {parameters.source}"]
         if unknown:
             notes.append("a perpetual's unsettled profit is not known: total collateral leaves it out")
-        return assemble(
-            self,
-            book,
-            market,
-            parameters,
-            kind,
-            Sum(
-                amount=max(float(sum(own)), 0.0),
-                parts=by_row(book, lines, own),
-                equity=None if unknown else float(sum(worth)) + cash_value / QUOTE,
-                components={"margin-requirement": required / QUOTE, "total-collateral": collateral / QUOTE},
-                verified=parameters.confirmed,
-                notes=tuple(notes),
-                method=AttributionMethod.PROPORTIONAL,
-            ),
+        found = Found(
+            amount=max(float(sum(own)), 0.0),
+            parts=by_row(book, lines, own),
+            equity=None if unknown else float(sum(worth)) + cash_value / QUOTE,
+            components={"margin-requirement": required / QUOTE, "total-collateral": collateral / QUOTE},
+            verified=parameters.confirmed,
+            notes=tuple(notes),
+            method=AttributionMethod.PROPORTIONAL,
         )
+        return assemble(self, book, market, parameters, kind, found)
 
     def isolated(self, book: MarginBook, market: Market, parameters: DriftParameters, kind: Kind) -> Array:
         refuse(self.id, self.refusal(book, market))

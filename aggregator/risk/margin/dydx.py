@@ -18,18 +18,16 @@ from fractions import Fraction
 
 import numpy as np
 
+from aggregator.risk.margin.assembly import Found, assemble, refuse
 from aggregator.risk.margin.interface import Kind, MarginBook, MissingInput, Requirement, one_by_one
 from aggregator.risk.margin.lines import (
     Line,
-    Sum,
-    assemble,
     at_oracle,
     by_row,
     exact,
     linear_perpetual,
     net_lines,
     parameter,
-    refuse,
     refuse_other_than,
     value,
 )
@@ -222,25 +220,19 @@ class Dydx:
         risks = [self.risk(line, market, parameters) for line in lines]
         whole = sum(risks, Risk())
         chosen = [one.initial if kind is Kind.INITIAL else one.maintenance for one in risks]
-        return assemble(
-            self,
-            book,
-            market,
-            parameters,
-            kind,
-            Sum(
-                amount=(whole.initial if kind is Kind.INITIAL else whole.maintenance) / 1e6,
-                parts=by_row(book, lines, np.array(chosen) / 1e6),
-                equity=value(book, at_oracle(market))[0],
-                components={
-                    "initial": whole.initial / 1e6,
-                    "maintenance": whole.maintenance / 1e6,
-                    "notional": sum(abs(one.net) for one in risks) / 1e6,
-                },
-                verified=parameters.confirmed,
-                notes=() if parameters.confirmed else (f"margin fractions from a sample: {parameters.source}",),
-            ),
+        found = Found(
+            amount=(whole.initial if kind is Kind.INITIAL else whole.maintenance) / 1e6,
+            parts=by_row(book, lines, np.array(chosen) / 1e6),
+            equity=value(book, at_oracle(market))[0],
+            components={
+                "initial": whole.initial / 1e6,
+                "maintenance": whole.maintenance / 1e6,
+                "notional": sum(abs(one.net) for one in risks) / 1e6,
+            },
+            verified=parameters.confirmed,
+            notes=() if parameters.confirmed else (f"margin fractions from a sample: {parameters.source}",),
         )
+        return assemble(self, book, market, parameters, kind, found)
 
     def isolated(self, book: MarginBook, market: Market, parameters: DydxParameters, kind: Kind) -> Array:
         refuse(self.id, self.refusal(book, market))

@@ -13,12 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aggregator.risk.margin.grid import option_value, profits, term_shock
+from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse, values_of
+from aggregator.risk.margin.grid import profits, term_shock
 from aggregator.risk.margin.interface import (
-    Attribution,
-    AttributionMethod,
-    Inapplicable,
-    Inputs,
     IntArray,
     Kind,
     MarginBook,
@@ -27,7 +24,7 @@ from aggregator.risk.margin.interface import (
 )
 from aggregator.risk.margin.market import Array, Market
 from aggregator.risk.margin.paradex import PUBLISHED, ScanScenario
-from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, each_alone, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, each_alone, quotes
 from aggregator.risk.pricing.black76 import CALL, PUT, greeks
 
 
@@ -121,15 +118,13 @@ class GreeksNetting:
         return None if len(book) else "there is nothing to margin"
 
     def requirement(self, book: MarginBook, market: Market, parameters: GreeksParameters, kind: Kind) -> Requirement:
-        self._refuse(book, market)
+        refuse(self.id, self.refusal(book, market))
         quoted = quotes(book, market)
         found = evaluate(book, quoted, parameters, None)
         share = 1.0 if kind is Kind.INITIAL else parameters.maintenance_share
         parts = share * found.parts
         amount = float(parts.sum())
         full = share * float(np.maximum(-found.full.min(axis=1), 0.0).sum())
-        assets = np.where(book.columns.spot, book.columns.units * quoted.price, 0.0)
-        value = total(assets + option_value(book, quoted) + unrealised(book, quoted))
         names = [one.name for one in parameters.scenarios]
         labels = [f"{name}: " if found.groups.count > 1 else "" for name in book.underlyings]
         own = found.sensitivities
@@ -139,34 +134,26 @@ class GreeksNetting:
             for number, underlying in enumerate(book.underlyings)
         }
         driven = [number for number in range(found.groups.count) if found.pnl[number, found.worst[number]] < -1e-6]
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=amount,
-            equity=None if value is None else value + book.cash,
+            equity=equity_of(book, values_of(book, quoted)),
             components={"full-revaluation": full, "error": amount - full, **greek},
             scenarios=ScenarioTable(tuple(label + name for label in labels for name in names), found.pnl.reshape(-1)),
             worst_scenario="; ".join(labels[number] + names[found.worst[number]] for number in driven) or None,
-            attribution=Attribution(AttributionMethod.EULER, parts),
-            inputs=Inputs(book, market, parameters),
+            parts=parts,
             verified=True,
             notes=(_error(amount, full),),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def isolated(self, book: MarginBook, market: Market, parameters: GreeksParameters, kind: Kind) -> Array:
         return self.parts(book, market, parameters, kind, each_alone(book))
 
     def parts(self, book: MarginBook, market: Market, parameters: GreeksParameters, kind: Kind, accounts: IntArray) -> Array:
         """(n,) parts of the requirement of every numbered account; their sum over an account is its amount."""
-        self._refuse(book, market)
+        refuse(self.id, self.refusal(book, market))
         share = 1.0 if kind is Kind.INITIAL else parameters.maintenance_share
         return share * evaluate(book, quotes(book, market), parameters, accounts).parts
-
-    def _refuse(self, book: MarginBook, market: Market) -> None:
-        reason = self.refusal(book, market)
-        if reason is not None:
-            raise Inapplicable(f"{self.id} does not apply: {reason}")
 
 
 def _error(amount: float, full: float) -> str:

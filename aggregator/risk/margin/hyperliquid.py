@@ -19,18 +19,16 @@ from decimal import Decimal
 import numpy as np
 
 from aggregator.model.instrument import InstrumentKind
+from aggregator.risk.margin.assembly import Found, assemble, refuse
 from aggregator.risk.margin.interface import AttributionMethod, Kind, MarginBook, Requirement, one_by_one, scaled
 from aggregator.risk.margin.lines import (
     Line,
-    Sum,
-    assemble,
     by_row,
     exact,
     linear_perpetual,
     mark,
     net_lines,
     parameter,
-    refuse,
     refuse_other_than,
     value,
 )
@@ -239,26 +237,20 @@ class Hyperliquid:
         total = dollars + spot
         amount = float(max(total - net, Decimal(0)))
         ratio = found.ratio if portfolio and kind is Kind.MAINTENANCE else None
-        return assemble(
-            self,
-            book,
-            market,
-            parameters,
-            kind,
-            Sum(
-                amount=amount,
-                parts=by_row(book, lines, scaled([float(one) for one in own], amount, len(lines))),
-                equity=None if equity is None else float(total),
-                components={
-                    "perpetuals": float(perpetuals),
-                    "not-counted": float(total - net - perpetuals),
-                    **({"portfolio-margin-ratio": float(ratio)} if ratio is not None else {}),
-                },
-                verified=parameters.confirmed and not portfolio,
-                notes=_notes(parameters, portfolio, equity is None, bool(support)),
-                method=AttributionMethod.PROPORTIONAL,
-            ),
+        assembled = Found(
+            amount=amount,
+            parts=by_row(book, lines, scaled([float(one) for one in own], amount, len(lines))),
+            equity=None if equity is None else float(total),
+            components={
+                "perpetuals": float(perpetuals),
+                "not-counted": float(total - net - perpetuals),
+                **({"portfolio-margin-ratio": float(ratio)} if ratio is not None else {}),
+            },
+            verified=parameters.confirmed and not portfolio,
+            notes=_notes(parameters, portfolio, equity is None, bool(support)),
+            method=AttributionMethod.PROPORTIONAL,
         )
+        return assemble(self, book, market, parameters, kind, assembled)
 
     def isolated(self, book: MarginBook, market: Market, parameters: HyperliquidParameters, kind: Kind) -> Array:
         refuse(self.id, self.refusal(book, market))

@@ -16,20 +16,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aggregator.risk.margin import derive_standard as standard
+from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse, values_of
 from aggregator.risk.margin.derive_standard import MarketTerms, OptionTerms, StandardParameters
-from aggregator.risk.margin.grid import option_value
 from aggregator.risk.margin.interface import (
-    Attribution,
-    AttributionMethod,
-    Inapplicable,
-    Inputs,
     Kind,
     MarginBook,
     Requirement,
     ScenarioTable,
 )
 from aggregator.risk.margin.market import Array, Market
-from aggregator.risk.margin.quotes import Quotes, each_alone, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Quotes, each_alone, quotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,29 +72,22 @@ class Isolated:
         return None if len(book) else "there is no position to margin"
 
     def requirement(self, book: MarginBook, market: Market, parameters: IsolatedParameters, kind: Kind) -> Requirement:
-        reason = self.refusal(book, market)
-        if reason is not None:
-            raise Inapplicable(f"{self.id} does not apply: {reason}")
+        refuse(self.id, self.refusal(book, market))
         quoted = quotes(book, market)
         parts = evaluate(book, quoted, market, parameters, kind)
         columns = book.columns
-        assets = np.where(columns.spot, columns.units * quoted.price, 0.0)
-        value = total(assets + option_value(book, quoted) + unrealised(book, quoted))
         kinds = (("assets", columns.spot), ("perpetuals", columns.perpetual), ("futures", columns.future), ("options", columns.option))
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=float(parts.sum()),
-            equity=None if value is None else value + book.cash,
+            equity=equity_of(book, values_of(book, quoted)),
             components={name: float(parts[which].sum()) for name, which in kinds},
             scenarios=ScenarioTable(),
             worst_scenario=None,
-            attribution=Attribution(AttributionMethod.EULER, parts),
-            inputs=Inputs(book, market, parameters),
+            parts=parts,
             verified=True,
             notes=(),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def isolated(self, book: MarginBook, market: Market, parameters: IsolatedParameters, kind: Kind) -> Array:
         return evaluate(book, quotes(book, market), market, parameters, kind)

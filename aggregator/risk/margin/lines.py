@@ -11,16 +11,8 @@ import numpy as np
 
 from aggregator.model.instrument import Holding, Instrument, InstrumentKind
 from aggregator.risk.margin.interface import (
-    Attribution,
-    AttributionMethod,
-    Inapplicable,
-    Inputs,
-    Kind,
     MarginBook,
-    MarginModel,
     MissingInput,
-    Requirement,
-    ScenarioTable,
 )
 from aggregator.risk.margin.market import Array, Market
 from aggregator.risk.margin.quotes import lacking, quotes, total, unrealised
@@ -87,12 +79,6 @@ def parameter(known: Mapping[str, V], key: str, what: str) -> V:
     return known[key]
 
 
-def refuse(model: str, reason: str | None) -> None:
-    """Raise Inapplicable with a reason."""
-    if reason is not None:
-        raise Inapplicable(f"{model} does not apply: {reason}")
-
-
 def refuse_other_than(book: MarginBook, allowed: Callable[[Instrument], bool], reason: str) -> str | None:
     """`reason`, where the book is empty or holds anything that is not allowed."""
     if book.empty:
@@ -127,35 +113,3 @@ def value(book: MarginBook, market: Market) -> tuple[float | None, Array]:
     each = np.where(book.columns.spot, book.columns.units * quoted.price, unrealised(book, quoted))
     known = total(each)
     return None if known is None else known + book.cash, each
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sum:
-    """An additive requirement before it is put into its common form."""
-
-    amount: float
-    parts: Array
-    """(n,) by holding, USD; they sum to the amount"""
-    equity: float | None
-    components: Mapping[str, float]
-    verified: bool
-    notes: tuple[str, ...] = ()
-    method: AttributionMethod = AttributionMethod.EULER
-
-
-def assemble(model: MarginModel[P], book: MarginBook, market: Market, parameters: P, kind: Kind, found: Sum) -> Requirement:
-    """The common form of an additive requirement: no scenarios, and the holding with the largest part instead of a worst one."""
-    return Requirement(
-        model=model.id,
-        version=model.version,
-        kind=kind,
-        amount=found.amount,
-        equity=found.equity,
-        components=found.components,
-        scenarios=ScenarioTable(),
-        worst_scenario=None,
-        attribution=Attribution(found.method, found.parts),
-        inputs=Inputs(book, market, parameters),
-        verified=found.verified,
-        notes=found.notes,
-    )

@@ -21,11 +21,10 @@ from fractions import Fraction
 import numpy as np
 
 from aggregator.model.instrument import InstrumentKind
+from aggregator.risk.margin.assembly import Found, assemble, refuse
 from aggregator.risk.margin.interface import AttributionMethod, Kind, MarginBook, MissingInput, Requirement, one_by_one, scaled
 from aggregator.risk.margin.lines import (
     Line,
-    Sum,
-    assemble,
     at_oracle,
     by_row,
     exact,
@@ -33,7 +32,6 @@ from aggregator.risk.margin.lines import (
     mark,
     net_lines,
     parameter,
-    refuse,
     refuse_other_than,
     value,
 )
@@ -273,22 +271,16 @@ class Mango:
         notes = [] if parameters.confirmed else [f"weights not read from the venue: {parameters.source}"]
         if equity is None:
             notes.append("a perpetual's unsettled profit is not known: health takes it as nothing")
-        return assemble(
-            self,
-            book,
-            market,
-            parameters,
-            kind,
-            Sum(
-                amount=amount,
-                parts=by_row(book, lines, scaled(alone, amount, len(lines))) if lines else np.zeros(0),
-                equity=None if equity is None else worth,
-                components={f"{one}-health": figure for one, figure in found.items()},
-                verified=parameters.confirmed,
-                notes=tuple(notes),
-                method=AttributionMethod.PROPORTIONAL,
-            ),
+        assembled = Found(
+            amount=amount,
+            parts=by_row(book, lines, scaled(alone, amount, len(lines))) if lines else np.zeros(0),
+            equity=None if equity is None else worth,
+            components={f"{one}-health": figure for one, figure in found.items()},
+            verified=parameters.confirmed,
+            notes=tuple(notes),
+            method=AttributionMethod.PROPORTIONAL,
         )
+        return assemble(self, book, market, parameters, kind, assembled)
 
     def isolated(self, book: MarginBook, market: Market, parameters: MangoParameters, kind: Kind) -> Array:
         refuse(self.id, self.refusal(book, market))

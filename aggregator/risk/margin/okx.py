@@ -17,12 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aggregator.risk.margin.grid import option_value
+from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse, values_of
 from aggregator.risk.margin.interface import (
-    Attribution,
     AttributionMethod,
-    Inapplicable,
-    Inputs,
     IntArray,
     Kind,
     MarginBook,
@@ -31,7 +28,7 @@ from aggregator.risk.margin.interface import (
 )
 from aggregator.risk.margin.market import Array, Market
 from aggregator.risk.margin.okx_units import STATES, OkxParameters, Unit, UnitTerms, alone, unit
-from aggregator.risk.margin.quotes import Quotes, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Quotes, quotes
 
 _MAJOR = UnitTerms(0.12, 0.24, 0.05, 0.002)
 _MIDDLE_BOTH = UnitTerms(0.18, 0.36, 0.15, 0.008)
@@ -76,9 +73,7 @@ class Okx:
         return None if bool(np.any(~book.columns.spot)) else "there is no future, perpetual or option to margin"
 
     def requirement(self, book: MarginBook, market: Market, parameters: OkxParameters, kind: Kind) -> Requirement:
-        reason = self.refusal(book, market)
-        if reason is not None:
-            raise Inapplicable(f"{self.id} does not apply: {reason}")
+        refuse(self.id, self.refusal(book, market))
         quoted = quotes(book, market)
         factor = parameters.initial_factor if kind is Kind.INITIAL else 1.0
         parts, units = np.zeros(len(book)), self.units(book, quoted, market, parameters)
@@ -87,15 +82,11 @@ class Okx:
         assets, haircut = _collateral(book, quoted, parameters)
         borrowing = parameters.borrowing_initial if kind is Kind.INITIAL else parameters.borrowing_maintenance
         parts = parts + haircut + (borrowing / len(book) if len(book) else 0.0)
-        value = total(assets + option_value(book, quoted) + unrealised(book, quoted))
         several, options = len(units) > 1, bool(book.columns.option.any())
         names, pnl = _table(units, several)
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=float(parts.sum()),
-            equity=None if value is None else value + book.cash,
+            equity=equity_of(book, values_of(book, quoted)),
             components={
                 **{
                     f"{found.underlying}-{name}": getattr(found.charges, name)
@@ -108,11 +99,12 @@ class Okx:
             },
             scenarios=ScenarioTable(names, pnl),
             worst_scenario="; ".join(_worst(found, several) for _, found in units if found.charges.maintenance > 0) or None,
-            attribution=Attribution(AttributionMethod.PROPORTIONAL, parts),
-            inputs=Inputs(book, market, parameters),
+            method=AttributionMethod.PROPORTIONAL,
+            parts=parts,
             verified=parameters.confirmed_linear and not options and not bool(np.any(assets != 0)),
             notes=_notes(parameters, options),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def units(self, book: MarginBook, quoted: Quotes, market: Market, parameters: OkxParameters) -> list[tuple[IntArray, Unit]]:
         """Rows of the book and charges of every unit with a derivative."""

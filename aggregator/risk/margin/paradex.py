@@ -16,12 +16,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aggregator.risk.margin.grid import option_value, profits, term_shock
+from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse, values_of
+from aggregator.risk.margin.grid import profits, term_shock
 from aggregator.risk.margin.interface import (
-    Attribution,
-    AttributionMethod,
-    Inapplicable,
-    Inputs,
     IntArray,
     Kind,
     MarginBook,
@@ -29,7 +26,7 @@ from aggregator.risk.margin.interface import (
     ScenarioTable,
 )
 from aggregator.risk.margin.market import Array, BoolArray, Market
-from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, each_alone, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, each_alone, quotes
 from aggregator.risk.pricing.black76 import CALL, PUT, greeks
 
 
@@ -173,13 +170,12 @@ class Paradex:
         return None
 
     def requirement(self, book: MarginBook, market: Market, parameters: ParadexParameters, kind: Kind) -> Requirement:
-        self._refuse(book, market)
+        refuse(self.id, self.refusal(book, market))
         quoted = quotes(book, market)
         found = evaluate(book, quoted, parameters, None)
         share = 1.0 if kind is Kind.INITIAL else parameters.maintenance_share
         assets = np.where(book.columns.spot, book.columns.units * quoted.price, 0.0)
         parts = found.amounts(share) + assets
-        value = total(assets + option_value(book, quoted) + unrealised(book, quoted))
         names = [one.name for one in parameters.scenarios]
         several = found.groups.count > 1
         labels = [f"{name}: " if several else "" for name in book.underlyings]
@@ -188,12 +184,9 @@ class Paradex:
             labels[number] + ("minimum delta" if found.minimum_delta[number] > found.scan[number] else names[found.worst[number]])
             for number in driven
         )
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=float(parts.sum()),
-            equity=None if value is None else value + book.cash,
+            equity=equity_of(book, values_of(book, quoted)),
             components={
                 "scan": float(found.scan.sum()),
                 "minimum-delta": float(found.minimum_delta.sum()),
@@ -203,27 +196,22 @@ class Paradex:
             },
             scenarios=ScenarioTable(tuple(label + name for label in labels for name in names), found.pnl.reshape(-1)),
             worst_scenario=worst or None,
-            attribution=Attribution(AttributionMethod.EULER, parts),
-            inputs=Inputs(book, market, parameters),
+            parts=parts,
             verified=parameters.confirmed and _provided(parameters),
             notes=_notes(parameters, book.columns.spot),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def isolated(self, book: MarginBook, market: Market, parameters: ParadexParameters, kind: Kind) -> Array:
         return self.parts(book, market, parameters, kind, each_alone(book))
 
     def parts(self, book: MarginBook, market: Market, parameters: ParadexParameters, kind: Kind, accounts: IntArray) -> Array:
         """(n,) parts of the requirement of every numbered account; their sum over an account is its amount."""
-        self._refuse(book, market)
+        refuse(self.id, self.refusal(book, market))
         quoted = quotes(book, market)
         share = 1.0 if kind is Kind.INITIAL else parameters.maintenance_share
         assets = np.where(book.columns.spot, book.columns.units * quoted.price, 0.0)
         return evaluate(book, quoted, parameters, accounts).amounts(share) + assets
-
-    def _refuse(self, book: MarginBook, market: Market) -> None:
-        reason = self.refusal(book, market)
-        if reason is not None:
-            raise Inapplicable(f"{self.id} does not apply: {reason}")
 
 
 def _provided(parameters: ParadexParameters) -> bool:

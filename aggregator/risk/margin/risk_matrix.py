@@ -21,12 +21,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aggregator.risk.margin.grid import coin_profits, option_value, profits, term_shock
+from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse, values_of
+from aggregator.risk.margin.grid import coin_profits, profits, term_shock
 from aggregator.risk.margin.interface import (
-    Attribution,
     AttributionMethod,
     Inapplicable,
-    Inputs,
     IntArray,
     Kind,
     MarginBook,
@@ -34,7 +33,7 @@ from aggregator.risk.margin.interface import (
     ScenarioTable,
 )
 from aggregator.risk.margin.market import Array, BoolArray, Market
-from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, each_alone, pair, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, each_alone, pair, quotes
 from aggregator.risk.pricing.black76 import CALL, PUT, greeks
 
 VOLATILITIES = ("up", "same", "down")
@@ -249,26 +248,22 @@ class RiskMatrix:
         return None
 
     def requirement(self, book: MarginBook, market: Market, parameters: RiskMatrixParameters, kind: Kind) -> Requirement:
-        self._refuse(book, market)
+        refuse(self.id, self.refusal(book, market))
         quoted = quotes(book, market)
         found = evaluate(book, quoted, parameters, None)
-        haircut, assets = _collateral(book, quoted, parameters)
+        haircut = _haircut(book, quoted, parameters)
         initial = kind is Kind.INITIAL
         factor = 1.0 if initial else parameters.maintenance_factor
         parts = factor * found.parts_usd + haircut
         other = parameters.other_initial_usd if initial else 0.0
-        value = total(assets + option_value(book, quoted) + unrealised(book, quoted))
         usd = found.to_usd
         confirmed = parameters.confirmed and not bool(np.any(found.delta_shock > 0))
         names, pnl = _table(book, found, parameters)
         both = np.concatenate([found.standard, found.extended], axis=1)
         spread = np.full(len(book), other / len(book)) if len(book) else np.zeros(0)
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=float(parts.sum()) + other,
-            equity=None if value is None else value + book.cash,
+            equity=equity_of(book, values_of(book, quoted)),
             components={
                 "worst-case": float((found.worst_case * usd).sum()),
                 "roll-shock": float((found.roll_shock * usd).sum()),
@@ -279,36 +274,30 @@ class RiskMatrix:
             },
             scenarios=ScenarioTable(names, pnl),
             worst_scenario=_worst(names, found, both.shape[1]),
-            attribution=Attribution(
-                AttributionMethod.PROPORTIONAL if found.proportional or other else AttributionMethod.EULER, parts + spread
-            ),
-            inputs=Inputs(book, market, parameters),
+            method=AttributionMethod.PROPORTIONAL if found.proportional or other else AttributionMethod.EULER,
+            parts=parts + spread,
             verified=confirmed,
             notes=_notes(parameters, found),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def isolated(self, book: MarginBook, market: Market, parameters: RiskMatrixParameters, kind: Kind) -> Array:
         return self.parts(book, market, parameters, kind, each_alone(book))
 
     def parts(self, book: MarginBook, market: Market, parameters: RiskMatrixParameters, kind: Kind, accounts: IntArray) -> Array:
         """(n,) parts of the requirement of every numbered account, without what is added once to an account's initial margin."""
-        self._refuse(book, market)
+        refuse(self.id, self.refusal(book, market))
         quoted = quotes(book, market)
         found = evaluate(book, quoted, parameters, accounts)
         factor = 1.0 if kind is Kind.INITIAL else parameters.maintenance_factor
-        return factor * found.parts_usd + _collateral(book, quoted, parameters)[0]
-
-    def _refuse(self, book: MarginBook, market: Market) -> None:
-        reason = self.refusal(book, market)
-        if reason is not None:
-            raise Inapplicable(f"{self.id} does not apply: {reason}")
+        return factor * found.parts_usd + _haircut(book, quoted, parameters)
 
 
-def _collateral(book: MarginBook, quoted: Quotes, parameters: RiskMatrixParameters) -> tuple[Array, Array]:
-    """(n,) haircut and value of the assets held, USD."""
+def _haircut(book: MarginBook, quoted: Quotes, parameters: RiskMatrixParameters) -> Array:
+    """(n,) of the assets held, USD."""
     value = np.where(book.columns.spot, book.columns.units * quoted.price, 0.0)
     share = [parameters.haircuts.get(one.instrument.symbol or one.instrument.underlying, 1.0) for one in book.holdings]
-    return value * np.array(share, dtype=np.float64), value
+    return value * np.array(share, dtype=np.float64)
 
 
 def _table(book: MarginBook, found: Evaluation, parameters: RiskMatrixParameters) -> tuple[tuple[str, ...], Array]:

@@ -16,10 +16,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse
 from aggregator.risk.margin.interface import (
-    Attribution,
-    AttributionMethod,
-    Inputs,
     IntArray,
     Kind,
     MarginBook,
@@ -27,9 +25,8 @@ from aggregator.risk.margin.interface import (
     Requirement,
     ScenarioTable,
 )
-from aggregator.risk.margin.lines import refuse
 from aggregator.risk.margin.market import SECONDS_PER_DAY, Array, Market
-from aggregator.risk.margin.quotes import Quotes, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Quotes, quotes, unrealised
 from aggregator.risk.margin.span_calculator import (
     CommodityRisk,
     CommoditySpread,
@@ -296,13 +293,9 @@ class Span:
         multiple = parameters.initial_multiple if kind is Kind.INITIAL else 1.0
         assets, cut = _assets(book, quoted, parameters)
         parts = found.parts(multiple) + cut
-        value = total(assets + found.option_value + unrealised(book, quoted))
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=float(sum(max(multiple * one.risk, one.net_option_value) for one in found.risks) + cut.sum()),
-            equity=None if value is None else value + book.cash,
+            equity=equity_of(book, assets + found.option_value + unrealised(book, quoted)),
             components={
                 "scan": sum(one.scan.amount for one in found.risks),
                 "inter-month": sum(one.inter_month for one in found.risks),
@@ -316,11 +309,11 @@ class Span:
             },
             scenarios=_table(book, found),
             worst_scenario=_worst(book, found),
-            attribution=Attribution(AttributionMethod.EULER, parts),
-            inputs=Inputs(book, market, parameters),
+            parts=parts,
             verified=parameters.confirmed,
             notes=() if parameters.confirmed else (f"parameters: {parameters.source}",),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def isolated(self, book: MarginBook, market: Market, parameters: SpanParameters, kind: Kind) -> Array:
         refuse(self.id, self.refusal(book, market))

@@ -18,10 +18,9 @@ from decimal import Decimal
 import numpy as np
 
 from aggregator.model.instrument import InstrumentKind
+from aggregator.risk.margin.assembly import Found, assemble, refuse
 from aggregator.risk.margin.interface import (
-    Attribution,
     AttributionMethod,
-    Inputs,
     Kind,
     MarginBook,
     MissingInput,
@@ -29,7 +28,7 @@ from aggregator.risk.margin.interface import (
     ScenarioTable,
     scaled,
 )
-from aggregator.risk.margin.lines import Line, by_row, net_lines, refuse
+from aggregator.risk.margin.lines import Line, by_row, net_lines
 from aggregator.risk.margin.market import SECONDS_PER_DAY, Array, Market
 from aggregator.risk.margin.securities import premium, refusal, stock_price
 from aggregator.risk.margin.strategies import Leg, Pairing, Rates, Stock, least
@@ -162,20 +161,18 @@ class StrategyBased:
             components["portfolio-margin"] = portfolio_margin(book, market, parameters.portfolio).amount
         except MissingInput as missing:
             notes.append(f"no portfolio margin: {missing}")
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=amount,
             equity=sum(worth) + book.cash,
             components={**components, "gross": amount - options},
             scenarios=ScenarioTable(),
             worst_scenario=None,
-            attribution=Attribution(AttributionMethod.PROPORTIONAL, by_row(book, lines, scaled(alone, amount, len(lines)))),
-            inputs=Inputs(book, market, parameters),
+            method=AttributionMethod.PROPORTIONAL,
+            parts=by_row(book, lines, scaled(alone, amount, len(lines))),
             verified=True,
             notes=tuple(notes),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def _alone(self, line: Line, book: MarginBook, market: Market, parameters: StrategyParameters, kind: Kind) -> float:
         if line.units == 0:

@@ -19,11 +19,10 @@ from decimal import Decimal
 import numpy as np
 
 from aggregator.model.instrument import InstrumentKind
+from aggregator.risk.margin.assembly import Found, assemble, refuse
 from aggregator.risk.margin.interface import AttributionMethod, Kind, MarginBook, MissingInput, Requirement, one_by_one
 from aggregator.risk.margin.lines import (
     Line,
-    Sum,
-    assemble,
     at_oracle,
     by_row,
     exact,
@@ -31,7 +30,6 @@ from aggregator.risk.margin.lines import (
     mark,
     net_lines,
     parameter,
-    refuse,
     refuse_other_than,
     value,
 )
@@ -234,26 +232,20 @@ class Synthetix:
         reward = self._reward(positions, collateral, parameters)
         amount = float(sum(own)) + reward / WAD
         shares = by_row(book, lines, _with_reward(own, [line.instrument.kind is InstrumentKind.PERPETUAL for line in lines], reward / WAD))
-        return assemble(
-            self,
-            book,
-            market,
-            parameters,
-            kind,
-            Sum(
-                amount=amount,
-                parts=shares,
-                equity=equity,
-                components={
-                    "positions": required / WAD,
-                    "liquidation-reward": reward / WAD,
-                    "collateral-discount": amount - (required + reward) / WAD,
-                },
-                verified=parameters.confirmed,
-                notes=() if parameters.confirmed else (f"parameters not read from the venue: {parameters.source}",),
-                method=AttributionMethod.PROPORTIONAL,
-            ),
+        found = Found(
+            amount=amount,
+            parts=shares,
+            equity=equity,
+            components={
+                "positions": required / WAD,
+                "liquidation-reward": reward / WAD,
+                "collateral-discount": amount - (required + reward) / WAD,
+            },
+            verified=parameters.confirmed,
+            notes=() if parameters.confirmed else (f"parameters not read from the venue: {parameters.source}",),
+            method=AttributionMethod.PROPORTIONAL,
         )
+        return assemble(self, book, market, parameters, kind, found)
 
     def _index(self, line: Line, market: Market) -> int:
         if line.key not in market.spot:

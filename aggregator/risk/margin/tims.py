@@ -17,10 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aggregator.model.instrument import InstrumentKind
+from aggregator.risk.margin.assembly import Found, assemble, refuse
 from aggregator.risk.margin.interface import (
-    Attribution,
-    AttributionMethod,
-    Inputs,
     IntArray,
     Kind,
     MarginBook,
@@ -29,7 +27,6 @@ from aggregator.risk.margin.interface import (
     ScenarioTable,
     one_by_one,
 )
-from aggregator.risk.margin.lines import refuse
 from aggregator.risk.margin.market import Array, Market
 from aggregator.risk.margin.securities import premium, refusal, stock_price
 from aggregator.risk.pricing.black76 import CALL, PUT, implied_volatility, price
@@ -161,20 +158,17 @@ class Tims:
             float(book.columns.units[row]) * (stock_price(one, market) if book.columns.spot[row] else premium(one, market))
             for row, one in enumerate(book.holdings)
         )
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=found.amount,
             equity=float(values) + book.cash,
             components={"worst-loss": float(np.maximum(-found.pnl.min(axis=1), 0.0).sum()), "minimum": found.minimum},
             scenarios=ScenarioTable(names, pnl.copy()),
             worst_scenario=names[int(pnl.argmin())] if pnl.min(initial=0.0) < 0 else None,
-            attribution=Attribution(AttributionMethod.EULER, found.parts),
-            inputs=Inputs(book, market, parameters),
+            parts=found.parts,
             verified=False,
             notes=(parameters.source,),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def isolated(self, book: MarginBook, market: Market, parameters: TimsParameters, kind: Kind) -> Array:
         refuse(self.id, self.refusal(book, market))

@@ -19,20 +19,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse, values_of
 from aggregator.risk.margin.greeks import sensitivities
-from aggregator.risk.margin.grid import option_value, profits
+from aggregator.risk.margin.grid import profits
 from aggregator.risk.margin.interface import (
-    Attribution,
-    AttributionMethod,
-    Inapplicable,
-    Inputs,
     Kind,
     MarginBook,
     Requirement,
     ScenarioTable,
 )
 from aggregator.risk.margin.market import Array, Market
-from aggregator.risk.margin.quotes import Groups, Quotes, each_alone, quotes, total, unrealised
+from aggregator.risk.margin.quotes import Groups, Quotes, each_alone, quotes
 from aggregator.risk.margin.unified_scenarios import Scene, UnifiedParameters, alone, families
 
 
@@ -71,7 +68,7 @@ class Unified:
         return None if len(book) else "there is nothing to margin"
 
     def requirement(self, book: MarginBook, market: Market, parameters: UnifiedParameters, kind: Kind) -> Requirement:
-        self._refuse(book, market)
+        refuse(self.id, self.refusal(book, market))
         quoted = quotes(book, market)
         scene = Scene.of(book, quoted, market, parameters)
         found = families(scene)
@@ -82,15 +79,10 @@ class Unified:
         share = 1.0 if kind is Kind.INITIAL else parameters.maintenance_share
         core = floor if by_floor else -driver.worst_parts * (driver.worst > 0)
         parts = share * (core + basis)
-        assets = np.where(book.columns.spot, book.columns.units * quoted.price, 0.0)
-        value = total(assets + option_value(book, quoted) + unrealised(book, quoted))
         name = driver.names[int(driver.pnl.argmin())] if driver.worst > 0 else None
-        return Requirement(
-            model=self.id,
-            version=self.version,
-            kind=kind,
+        result = Found(
             amount=max(float(parts.sum()), 0.0),
-            equity=None if value is None else value + book.cash,
+            equity=equity_of(book, values_of(book, quoted)),
             components={
                 **{label: one.worst for label, one in zip(("grid", "crises", "expected-shortfall"), found, strict=True)},
                 "delta-floor": float(floor.sum()),
@@ -99,24 +91,19 @@ class Unified:
             },
             scenarios=ScenarioTable(tuple(name for one in found for name in one.names), np.concatenate([one.pnl for one in found])),
             worst_scenario="delta floor" if by_floor else name,
-            attribution=Attribution(AttributionMethod.EULER, parts),
-            inputs=Inputs(book, market, parameters),
+            parts=parts,
             verified=True,
             notes=(),
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def isolated(self, book: MarginBook, market: Market, parameters: UnifiedParameters, kind: Kind) -> Array:
-        self._refuse(book, market)
+        refuse(self.id, self.refusal(book, market))
         quoted = quotes(book, market)
         each, options = each_alone(book), np.flatnonzero(book.columns.option).astype(np.int64)
         floor, basis = _floor_and_basis(book, quoted, parameters, Groups.of(each), Groups.of(options))
         share = 1.0 if kind is Kind.INITIAL else parameters.maintenance_share
         return share * (np.maximum(alone(Scene.of(book, quoted, market, parameters)), floor) + basis)
-
-    def _refuse(self, book: MarginBook, market: Market) -> None:
-        reason = self.refusal(book, market)
-        if reason is not None:
-            raise Inapplicable(f"{self.id} does not apply: {reason}")
 
 
 MODEL = Unified()

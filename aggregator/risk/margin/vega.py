@@ -19,8 +19,9 @@ from math import exp, log, sqrt
 from scipy.special import log_ndtr, ndtri
 
 from aggregator.model.instrument import Instrument, InstrumentKind
+from aggregator.risk.margin.assembly import Found, assemble, refuse
 from aggregator.risk.margin.interface import AttributionMethod, Kind, MarginBook, Requirement, one_by_one
-from aggregator.risk.margin.lines import Sum, assemble, by_row, exact, mark, net_lines, parameter, refuse, refuse_other_than, value
+from aggregator.risk.margin.lines import by_row, exact, mark, net_lines, parameter, refuse_other_than, value
 from aggregator.risk.margin.market import Array, Market
 
 UNIT = Decimal("1e-6")
@@ -167,27 +168,21 @@ class Vega:
             risk, leaving = risk + without, leaving + whole - without
             found.append(levels(whole, parameters.scaling, UNIT))
         chosen = [float(one.initial if kind is Kind.INITIAL else one.maintenance) for one in found]
-        return assemble(
-            self,
-            book,
-            market,
-            parameters,
-            kind,
-            Sum(
-                amount=float(sum(chosen)),
-                parts=by_row(book, lines, chosen),
-                equity=value(book, market)[0],
-                components={
-                    "expected-shortfall": float(risk),
-                    "slippage": float(leaving),
-                    "search-level": float(sum(one.search for one in found)),
-                    "release-level": float(sum(one.release for one in found)),
-                },
-                verified=parameters.confirmed,
-                notes=() if parameters.confirmed else (f"parameters not read from the venue: {parameters.source}",),
-                method=AttributionMethod.PROPORTIONAL,
-            ),
+        result = Found(
+            amount=float(sum(chosen)),
+            parts=by_row(book, lines, chosen),
+            equity=value(book, market)[0],
+            components={
+                "expected-shortfall": float(risk),
+                "slippage": float(leaving),
+                "search-level": float(sum(one.search for one in found)),
+                "release-level": float(sum(one.release for one in found)),
+            },
+            verified=parameters.confirmed,
+            notes=() if parameters.confirmed else (f"parameters not read from the venue: {parameters.source}",),
+            method=AttributionMethod.PROPORTIONAL,
         )
+        return assemble(self, book, market, parameters, kind, result)
 
     def isolated(self, book: MarginBook, market: Market, parameters: VegaParameters, kind: Kind) -> Array:
         refuse(self.id, self.refusal(book, market))
