@@ -28,6 +28,8 @@ SYSTEM_UP_TO = 1_000
 """defaulters up to which fictitious default solves its linear systems; above that the iteration's own fixed point is used"""
 SETTLED = 1e-14
 """distance to the limit, relative to the largest payment, at which the iteration ends"""
+AGREEMENT = 1e-9
+"""relative distance within which a solution of a linear system has to solve it: one that is nearly singular gives anything"""
 ROUNDING = 1e-15
 """share of what is added up within which a node counts as able to pay: less than any cent of it is rounding"""
 
@@ -100,20 +102,52 @@ def _paid_by(
     among = rows[:, failed] @ diags_array(per_due[failed] * beta)
     if len(failed) > SYSTEM_UP_TO:
         return _iterated(among, own, paid[failed])
-    paying = np.ones(len(failed), dtype=np.bool_)
-    while True:
+    found = _solved(among, own, np.ones(len(failed), dtype=np.bool_))
+    if found is None:
+        # a closed circle leaves that without a solution: look upwards, from those that pay out of their own
+        found = _solved(among, own, own > 0.0)
+        found = found if found is not None and _only(among, own, found) else None
+    if found is None or (found > due[failed] * (1.0 + AGREEMENT)).any():
+        return _iterated(among, own, paid[failed])
+    return np.minimum(found, due[failed])
+
+
+def _only(among: csr_array[np.float64], own: Floats, found: Floats) -> bool:
+    """Whether a solution of x = max(0, own + among·x) is the only one: a larger one would have to circulate among nodes that pass
+    everything on to one another and that are held at nothing by no shortage."""
+    left = np.flatnonzero(found - (own + among @ found) <= AGREEMENT * (np.abs(own) + among @ found))
+    while len(left):
+        passed_on: Floats = np.asarray(among[left][:, left].sum(axis=0)).ravel()
+        kept = passed_on >= 1.0 - AGREEMENT
+        if kept.all():
+            return False
+        left = left[kept]
+    return True
+
+
+def _solved(among: csr_array[np.float64], own: Floats, paying: NDArray[np.bool_]) -> Floats | None:
+    """A solution of x = max(0, own + among·x) by linear systems on those that pay; None where there is none on the way, or it does not
+    solve what it should."""
+    for _ in range(len(own) + 2):
         kept = np.flatnonzero(paying)
-        found = np.zeros(len(failed))
-        inner = csc_array(eye_array(len(kept)) - among[kept][:, kept])
-        found[kept] = splu(inner).solve(own[kept])
-        paying = own + among @ found > 0.0
+        found = np.zeros(len(own))
+        if len(kept):
+            try:
+                found[kept] = splu(csc_array(eye_array(len(kept)) - among[kept][:, kept])).solve(own[kept])
+            except RuntimeError:
+                return None
+        there = own + among @ found
+        paying = there > 0.0
         if np.array_equal(np.flatnonzero(paying), kept):
-            return np.minimum(np.maximum(found, 0.0), due[failed])
+            found = np.maximum(found, 0.0)
+            off = np.abs(found - np.maximum(own + among @ found, 0.0))
+            return found if (off <= AGREEMENT * (np.abs(own) + among @ found + found)).all() else None
+    return None
 
 
 def _iterated(among: csr_array[np.float64], own: Floats, start: Floats) -> Floats:
     """The same by descent from what was paid before: each step loses less than the last."""
-    current, previous = start, np.inf
+    current, previous = start, 0.0
     scale = float(np.abs(start).max()) or 1.0
     while True:
         following = np.maximum(own + among @ current, 0.0)

@@ -127,6 +127,38 @@ def test_every_model_agrees_with_a_plain_iteration(nodes: int, kind: int) -> Non
         assert result.equity == pytest.approx(expected, rel=1e-9, abs=1e-11 * scale), name
 
 
+@pytest.mark.parametrize("nodes", [5, 40, 150])
+@pytest.mark.parametrize("kind", [0, 1, 2, 3])
+def test_senior_creditors_first_in_every_model_of_recovery(nodes: int, kind: int) -> None:
+    """The network's creditors share what is left after the others; a default costs 1 − alpha of external and 1 − beta of network assets."""
+    given_network = random_network(nodes * 7 + kind, nodes)
+    shock, exposures = shock_of(given_network, kind, nodes), dense(given_network)
+    assets, first = given_network.external_assets, given_network.external_liabilities
+    owed = given_network.interbank_liabilities
+    face = given_network.equity
+
+    def left(j: int, equity: float, alpha: float, beta: float) -> float:
+        if equity > 0.0 or owed[j] == 0.0:
+            return 1.0
+        claims = equity + owed[j] + first[j] - (assets[j] - shock[j])
+        return float(min(max(alpha * (assets[j] - shock[j]) + beta * claims - first[j], 0.0) / owed[j], 1.0))
+
+    plain = {
+        "eisenberg-noe": lambda j, equity: left(j, equity, 1.0, 1.0),
+        "rogers-veraart": lambda j, equity: left(j, equity, 0.5, 0.7),
+        "furfine": lambda j, equity: float(equity > 0.0),
+        "linear-debtrank": lambda j, equity: min(max(equity / face[j], 0.0), 1.0),
+    }
+    for name, value in plain.items():
+        expected = plain_equities(exposures, assets.tolist(), first.tolist(), shock.tolist(), value)
+        result = equilibrium(given_network, MODELS[name], shock, senior=True)
+        assert result.equity == pytest.approx(expected, rel=1e-9, abs=1e-11 * float(assets.max())), name
+    for alpha, beta, name in ((1.0, 1.0, "eisenberg-noe"), (0.5, 0.7, "rogers-veraart")):
+        paid = clear(given_network, shock, alpha, beta, senior=True).payments
+        values = equilibrium(given_network, MODELS[name], shock, senior=True).value
+        assert paid == pytest.approx(values * owed, rel=1e-9, abs=1e-9 * float(owed.max()))
+
+
 @settings(max_examples=60, deadline=None)
 @given(seeds, st.integers(2, 9), st.sampled_from([(1.0, 1.0), (0.5, 0.7), (1.0, 0.0), (0.0, 1.0)]), st.booleans())
 def test_clearing_is_the_greatest_exact_solution(seed: int, nodes: int, left: tuple[float, float], external: bool) -> None:
@@ -265,6 +297,30 @@ def test_senior_creditors_are_paid_first() -> None:
     costly = clear(given_network, alpha=0.9, senior=True)
     assert costly.payments[0] == pytest.approx(0.9 * 12.0 - 8.0)
     assert clear_quickly(given_network, alpha=0.9, senior=True).payments[0] == pytest.approx(0.9 * 12.0 - 8.0)
+
+
+def test_a_closed_circle_drained_by_seniors_pays_nothing() -> None:
+    """All that is owed in the network stays in it and only what seniors take leaves: the system of all defaulters has no solution."""
+    circle = [[0.0, 10.0, 0.0], [0.0, 0.0, 10.0], [10.0, 0.0, 0.0]]
+    for seniors, paid in (([1.0, 0.0, 0.0], [0.0, 0.0, 0.0]), ([0.0, 0.0, 0.0], [10.0, 10.0, 10.0])):
+        given_network = of_matrix(circle, [0.0, 0.0, 0.0], seniors)
+        assert clear(given_network, senior=True).payments == pytest.approx(paid, abs=1e-9)
+    nothing = of_matrix([[0.0, 10.0], [8.0, 0.0]], [5.0, 0.0], [0.0, 0.0])
+    # a default leaves nothing of external assets: the first owes ten, gets eight, and the greatest circle is eight each
+    assert clear(nothing, alpha=0.0, senior=True).payments == pytest.approx([10.0, 8.0])
+    costly = clear(of_matrix([[0.0, 10.0], [8.0, 0.0]], [1.0, 0.0], [0.0, 0.0]), alpha=0.0, senior=True)
+    assert costly.payments == pytest.approx([8.0, 8.0])
+
+
+def test_more_defaulters_than_are_solved_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_network = random_network(8, 120, quiet=0.5)
+    shock = shock_of(given_network, 1, 8)
+    for left in ((1.0, 1.0), (0.5, 0.7)):
+        exact = clear(given_network, shock, *left)
+        assert len(exact.defaults) > 40
+        monkeypatch.setattr("aggregator.contagion.clearing.SYSTEM_UP_TO", 10)
+        assert clear(given_network, shock, *left).payments == pytest.approx(exact.payments, rel=1e-10, abs=1e-10)
+        monkeypatch.undo()
 
 
 def test_waves_tell_who_dragged_down_whom() -> None:

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from adapters.aave_v3.ledger import Ledger
 from adapters.aave_v3.maths import Generation, Holding, ReserveConfiguration, account_data
 from aggregator.chains.configuration import load_chains
 from aggregator.chains.heads import pin_block
@@ -45,13 +46,16 @@ class Populations:
         self._memories: dict[tuple[str, int], Memory] = {}
         self._abilities: dict[int, Abilities] = {}
 
+    def memory(self, slug: str, chain_id: int) -> Memory:
+        return self._memories.setdefault((slug, chain_id), Memory())
+
     async def read(self, slug: str, chain_id: int) -> tuple[Population, int]:
         """(population, requests, the head's included)."""
         chain = evm_chain(chain_id)
         client = self._network.client(chain)
         before = client.requests
         adapter = next(adapter for adapter in adapters() if adapter.slug == slug)
-        memory = self._memories.setdefault((slug, chain_id), Memory())
+        memory = self.memory(slug, chain_id)
         async with PinnedReads(client, await pin_block(client), self._abilities.setdefault(chain_id, Abilities())) as reads:
             scope = scope_of(adapter, chain, adapter.manifest.deployments[chain][0], reads, (), memory=memory)
             population = await adapter.population(scope)
@@ -134,6 +138,42 @@ async def test_every_lending_account_from_logs_equals_the_pool_and_stays_so_with
         assert (warm.facts["balances read"] > 0) == (slug == "spark")
         names = set(warm.markets[0].owners)
         assert names > set(cold.markets[0].owners) and names & {member.lower() for member in members}
+
+
+@pytest.mark.parametrize("slug", ["aave-v3", "spark"])
+async def test_balances_that_do_not_add_up_are_read_again_and_what_stays_wrong_is_named(world: World, slug: str) -> None:
+    async with populations(world) as reader:
+        await reader.read(slug, 1)
+        ledger = reader.memory(slug, 1).recall("population", Ledger)
+        assert ledger is not None
+        token, users = max(ledger.scaled.items(), key=lambda one: len(one[1]))
+        user = next(iter(users))
+        users[user] += 5
+        mended, _ = await reader.read(slug, 1)
+        await assert_equals_the_pool(world, slug, 1, mended)
+        assert mended.facts["balances read"] >= len(users)
+        del ledger.scaled[token][user]
+        broken, _ = await reader.read(slug, 1)
+        assert [gap.why for gap in broken.unread] == ["the accounts that logs name do not add up to the token's own total"]
+
+
+async def test_a_chain_that_is_rewritten_is_read_from_the_start(world: World) -> None:
+    """A position that a reorganisation takes back is not remembered."""
+    chain, market = world.chains[1], markets(world)["aave-v3", 1]
+    urls = {evm_chain(chain_id): (one.url,) for chain_id, one in world.chains.items()}
+    async with Network(load_chains(), rpc_overrides=urls, environment={}) as network:
+        reader = PopulationReader(network)
+        await chain.mine(2)
+        first = await reader.take(rpc(world))
+        number = int(str(await chain.rpc("eth_blockNumber")), 16)
+        await crowd(world, market, 2, seed=9)
+        grown = await reader.take(rpc(world))
+        later = int(str(await chain.rpc("eth_blockNumber")), 16)
+        assert not same(first.book, grown.book)
+        await chain.reorg(later - number)
+        again = await reader.take(rpc(world))
+        fresh = await take_population(rpc(world))
+    assert same(again.book, fresh.book) and not same(again.book, grown.book)
 
 
 @pytest.mark.parametrize("chain_id", [1, 42161, 8453])
