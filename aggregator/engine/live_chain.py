@@ -83,6 +83,8 @@ class ChainLoop:
         self._engine, self._trail, self._keeper = engine, trail, keeper
         self._settings = settings
         self._queue: dict[str, tuple[Urgency, float]] = {}
+        self._busy = 0
+        """owners who are being read"""
         self._reading = asyncio.Lock()
         self._feeds: FeedAnswers | None = None
         self.reads = 0
@@ -91,7 +93,7 @@ class ChainLoop:
     @property
     def state(self) -> ChainState:
         follower = self.follower
-        return ChainState(self.chain, self._trail.tip, follower.mode, follower.trouble, len(self._queue), follower.seen_at)
+        return ChainState(self.chain, self._trail.tip, follower.mode, follower.trouble, len(self._queue) + self._busy, follower.seen_at)
 
     def push(self, keys: Iterable[str], urgency: Urgency) -> None:
         """To be read; what is waiting already may only become more urgent."""
@@ -165,9 +167,17 @@ class ChainLoop:
         for key in keys:
             del self._queue[key]
         ones = [self._keeper.followed[key] for key in keys if key in self._keeper.followed]
-        if ones:
+        if not ones:
+            return 0
+        self._busy = len(ones)
+        try:
             readings = await self.read([one.owner for one in ones])
             await self._keeper.renew(self.chain, {one.key: readings[one.owner] for one in ones})
+        except BaseException:
+            self.push(keys, Urgency.MOVED)
+            raise
+        finally:
+            self._busy = 0
         return len(ones)
 
     async def read(self, owners: Sequence[OwnerAddress]) -> dict[OwnerAddress, ChainReading]:

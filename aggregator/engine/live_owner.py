@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Generic, TypeVar
@@ -17,12 +18,14 @@ from aggregator.engine.snapshot import Picture
 from aggregator.model.identifiers import Address, ChainId
 from aggregator.model.position import Position
 from aggregator.model.price import PriceQuality
-from aggregator.model.snapshot import Block, Gap, Remark, SnapshotStatus
+from aggregator.model.snapshot import Block, SnapshotStatus
 from aggregator.prices.answers import FeedAnswer, FeedAnswers
 from aggregator.reading.adapter import Holdings
 from aggregator.reading.catalogue import adapters
 
 K = TypeVar("K")
+_NUMBER = re.compile(r"(?<![\w:])\d+(?!\w)")
+"""as positions are named; not the 1 of eip155:1"""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,35 +63,36 @@ def owner_key(owner: OwnerAddress) -> str:
 
 
 def of_owner(reading: ChainReading, owner: Address, together: Iterable[Address]) -> ChainReading:
-    """One owner's part of a reading of several. What names another of them is the other's; what names nobody stays everybody's."""
+    """One owner's part of a reading of several. What names another of them, or another's position, is the other's; what names nobody
+    stays everybody's."""
     others = tuple(one for one in together if one != owner)
     if not others:
         return reading
 
-    def concerns(text: str) -> bool:
+    def concerns(text: str, mine: Set[str] = frozenset(), theirs: Set[str] = frozenset()) -> bool:
         lowered = text.lower()
-        return owner in lowered or not any(other in lowered for other in others)
-
-    def gaps(found: Iterable[Gap]) -> tuple[Gap, ...]:
-        return tuple(gap for gap in found if concerns(f"{gap.what} {gap.why}"))
-
-    def remarks(found: Iterable[Remark]) -> tuple[Remark, ...]:
-        return tuple(remark for remark in found if concerns(remark.detail))
+        if owner in lowered or any(other in lowered for other in others):
+            return owner in lowered
+        numbers = set(_NUMBER.findall(lowered))
+        return bool(numbers & mine) or not numbers & theirs
 
     def holdings(found: Holdings) -> Holdings:
+        mine, theirs = set[str](), set[str]()
+        for position in found.positions:
+            (mine if position.owner == owner else theirs).update(position.identifiers.values())
         return replace(
             found,
             margin_accounts=tuple(one for one in found.margin_accounts if one.owner == owner),
             positions=tuple(one for one in found.positions if one.owner == owner),
-            gaps=gaps(found.gaps),
-            remarks=remarks(found.remarks),
+            gaps=tuple(gap for gap in found.gaps if concerns(f"{gap.what} {gap.why}", mine, theirs)),
+            remarks=tuple(remark for remark in found.remarks if concerns(remark.detail, mine, theirs)),
         )
 
     return replace(
         reading,
         found=tuple(Found(one.slug, holdings(one.holdings)) for one in reading.found),
-        gaps=gaps(reading.gaps),
-        remarks=remarks(reading.remarks),
+        gaps=tuple(gap for gap in reading.gaps if concerns(f"{gap.what} {gap.why}")),
+        remarks=tuple(remark for remark in reading.remarks if concerns(remark.detail)),
     )
 
 
