@@ -15,7 +15,7 @@ from aggregator.publish.alerts.alert import Alert, blocks_of, inputs_hash, round
 from aggregator.publish.alerts.condition import Change, Signal
 from aggregator.publish.alerts.instant import DAY, Instant, show_instant
 from aggregator.publish.alerts.nodes import UPSTREAM_FIRST, CausalGraph, Node, NodeKind
-from aggregator.publish.alerts.rules import AGAIN, MARKET_RULES, RULES, Severity
+from aggregator.publish.alerts.rules import AGAIN, MARKET_RULES, RULES, VAULT_OUTFLOW, Severity
 
 SYSTEMIC = frozenset((NodeKind.TOKEN, NodeKind.BRIDGE, NodeKind.PROTOCOL))
 """kinds whose being reached is news by itself"""
@@ -45,7 +45,7 @@ class Event:
         return (UPSTREAM_FIRST[signal.root.kind], -self.severity.rank, _ORDER[signal.rule.name], signal.root, signal.place)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Incident:
     """One connected cascade."""
 
@@ -77,14 +77,26 @@ class Incident:
         return max((event.severity for event in self.open.values()), key=lambda one: one.rank, default=None)
 
 
+def _alone_key(rule: str, root: Node) -> tuple[str, Node]:
+    """All rules about one wallet are one story, and so are all about one feed."""
+    return rule.partition("-")[0], root
+
+
 class Incidents:
     """All open incidents over one graph."""
 
     def __init__(self, graph: CausalGraph) -> None:
         self._graph = graph
-        self.open: list[Incident] = []
-        """the oldest first"""
+        self._connected: list[Incident] = []
+        """signs of the market, which hang together along the graph"""
+        self._alone: dict[tuple[str, Node], Incident] = {}
+        """signs of data, wallets and vaults, which hang together only where they are about the same thing"""
         self._of: dict[Key, Incident] = {}
+
+    @property
+    def open(self) -> list[Incident]:
+        """All that is open, the oldest first."""
+        return sorted((*self._connected, *self._alone.values()), key=lambda one: (one.opened, one.rule, one.root))
 
     def take(self, events: Iterable[Event], now: Instant) -> list[Alert]:
         """What has to be told after all the events of one moment."""
@@ -97,16 +109,31 @@ class Incidents:
             touched.setdefault(id(incident), incident)
             self._note(incident, event, now)
         alerts = [alert for incident in touched.values() if (alert := self._tell(incident, now)) is not None]
-        self.open = [incident for incident in self.open if incident.open]
+        for incident in touched.values():
+            if not incident.open:
+                self._close(incident)
         return alerts
 
     def _host(self, event: Event, now: Instant) -> Incident:
         """The incident that a condition belongs to: one above it, else one whose cause it is, else its own."""
+        signal, name = event.signal, event.signal.rule.name
+        if name in MARKET_RULES or name == VAULT_OUTFLOW.name:
+            found = self._along_the_graph(event)
+            if found is not None:
+                return found
+        if name in MARKET_RULES:
+            incident = Incident(signal.root, name, now)
+            self._connected.append(incident)
+            return incident
+        return self._alone.setdefault(_alone_key(name, signal.root), Incident(signal.root, name, now))
+
+    def _along_the_graph(self, event: Event) -> Incident | None:
         signal = event.signal
         below: list[tuple[int, int, Incident]] = []
         above: list[tuple[int, int, Incident]] = []
-        for place, incident in enumerate(self.open):
-            if not self._same_story(incident, event):
+        for place, incident in enumerate(self._connected):
+            if incident.told is Severity.INFO and event.severity is not Severity.INFO:
+                # what was only informed about does not swallow a warning
                 continue
             if (steps := self._nearest((incident.root,), signal)) is not None:
                 below.append((steps, place, incident))
@@ -121,18 +148,13 @@ class Incidents:
             incident.root = signal.root
             incident.news.append(event)
             return incident
-        incident = Incident(signal.root, signal.rule.name, now)
-        self.open.append(incident)
-        return incident
+        return None
 
-    def _same_story(self, incident: Incident, event: Event) -> bool:
-        """Signs of the market hang together along the graph; those of data and of wallets only where they are about the same thing.
-        What was only informed about does not swallow a warning."""
-        if (incident.rule in MARKET_RULES) is not (event.signal.rule.name in MARKET_RULES):
-            return event.signal.rule.name == "vault-outflow" and incident.rule in MARKET_RULES
-        if event.signal.rule.name not in MARKET_RULES:
-            return incident.rule.partition("-")[0] == event.signal.rule.name.partition("-")[0] and incident.root == event.signal.root
-        return not (incident.told is Severity.INFO and event.severity is not Severity.INFO)
+    def _close(self, incident: Incident) -> None:
+        if incident.rule in MARKET_RULES:
+            self._connected.remove(incident)
+        else:
+            del self._alone[_alone_key(incident.rule, incident.root)]
 
     def _nearest(self, causes: Iterable[Node], signal: Signal) -> int | None:
         """Steps from the nearest of some nodes to what a signal is about, or to where it was seen."""
