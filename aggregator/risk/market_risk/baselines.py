@@ -79,10 +79,13 @@ def historical_simulation(panel: Panel, horizon: int) -> Array:
     for asset in range(panel.shape[1]):
         days = np.flatnonzero(np.isfinite(losses[:, asset]))
         known = losses[days, asset]
-        for day in np.flatnonzero(np.isfinite(panel.close[:, asset])):
-            end = int(np.searchsorted(days, day - horizon, side="right"))
-            if end >= LEAST:
-                result[day, asset] = max(0.0, float(np.quantile(known[max(0, end - WINDOW) : end], CONFIDENCE)))
+        quantiles = np.full(len(known) + 1, np.nan)
+        for count in range(LEAST, min(WINDOW, len(known) + 1)):
+            quantiles[count] = np.quantile(known[:count], CONFIDENCE)
+        if len(known) >= WINDOW:
+            quantiles[WINDOW:] = np.quantile(np.lib.stride_tricks.sliding_window_view(known, WINDOW), CONFIDENCE, axis=1)
+        here = np.flatnonzero(np.isfinite(panel.close[:, asset]))
+        result[here, asset] = np.maximum(quantiles[np.searchsorted(days, here - horizon, side="right")], 0.0)
     return result
 
 

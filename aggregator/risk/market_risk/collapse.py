@@ -33,10 +33,13 @@ def week_falls(panel: Panel) -> Array:
     return 1.0 - panel.close / highest
 
 
-def own_fall(falls: Array, volatile: Mask) -> Array:
-    """One day's falls beyond the median of the *other* volatile assets; the fall itself where fewer than OTHERS of them are known."""
+def own_fall(falls: Array, volatile: Mask, wanted: Mask | None = None) -> Array:
+    """One day's falls beyond the median of the *other* volatile assets; the fall itself where fewer than OTHERS of them are known.
+
+    Only of the `wanted` assets, where given: the part that is an asset's own is never above its fall.
+    """
     own = falls.copy()
-    for asset in np.flatnonzero(np.isfinite(falls)):
+    for asset in np.flatnonzero(np.isfinite(falls) & (wanted if wanted is not None else True)):
         others = volatile & np.isfinite(falls)
         others[asset] = False
         if volatile[asset] and np.count_nonzero(others) >= OTHERS:
@@ -57,6 +60,6 @@ class CollapseFloor:
         calm = np.maximum(BEGIN_VOLATILITIES * usual, BEGIN_LOWEST)
         begin = calm ** (1.0 - volatile_share) * BEGIN_VOLATILE**volatile_share
         full = np.minimum(2.0 * begin, begin + RAMP)
-        own = falls if self._alone else own_fall(falls, volatile_share >= 1.0)
+        own = falls if self._alone else own_fall(falls, volatile_share >= 1.0, falls > begin)
         share = np.clip((own - begin) / (full - begin), 0.0, 1.0)
         self.value = np.maximum(np.where(np.isfinite(share), share * falls, 0.0), WEAR * self.value)
