@@ -16,7 +16,7 @@ import numpy as np
 from aggregator.model.instrument import Instrument
 from aggregator.risk.margin.interface import IntArray, MarginBook, ScenarioTable
 from aggregator.risk.margin.market import SECONDS_PER_DAY, Array, BoolArray
-from aggregator.risk.margin.quotes import Groups, account_keys, pair
+from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, pair
 
 
 class VolatilityShock(StrEnum):
@@ -143,6 +143,17 @@ def refusal(book: MarginBook) -> str | None:
     if book.empty:
         return "there is nothing to margin"
     return None
+
+
+def lowest_confidence(book: MarginBook, quoted: Quotes, accounts: Accounts) -> Array:
+    """(n,) lowest behind each holding: the spot's, the perpetual's where one is open, and of its expiry for an option."""
+    columns, groups, o = book.columns, accounts.groups, accounts.options
+    open_perpetual = groups.sum(np.where(columns.perpetual, columns.units, 0.0)) != 0
+    own = np.minimum(quoted.spot_confidence, np.where(columns.perpetual & open_perpetual[groups.index], quoted.confidence, np.inf))
+    lowest = groups.min(own)[groups.index]
+    expiry = accounts.expiries.min(np.minimum(quoted.confidence[o], quoted.volatility_confidence[o]))
+    lowest[o] = np.minimum(lowest[o], expiry[accounts.expiries.index])
+    return lowest
 
 
 def narrate(

@@ -18,26 +18,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse
-from aggregator.risk.margin.derive import (
-    Accounts,
-    Scenario,
-    VolatilityShock,
-    base_rows,
-    by_scenario,
-    narrate,
-    refusal,
-    volatility_shocks,
-)
+from aggregator.risk.margin.derive import Accounts, Scenario, VolatilityShock, base_rows, by_scenario, lowest_confidence, volatility_shocks
+from aggregator.risk.margin.derive_manager import PortfolioManager
 from aggregator.risk.margin.interface import (
     Inapplicable,
     IntArray,
-    Kind,
     MarginBook,
-    Requirement,
 )
 from aggregator.risk.margin.market import Array, Market
-from aggregator.risk.margin.quotes import Quotes, each_alone, quotes, unrealised
+from aggregator.risk.margin.quotes import Quotes, quotes, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, price
 
 
@@ -144,7 +133,7 @@ def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: PmrmP
     static[o] = managers.naked_shorts(q) * p.option_percent * spot[o]
     amounts = perpetuals + bases
     amounts[o] = managers.gross(q)
-    charged = _confidence(book, quoted, managers)
+    charged = lowest_confidence(book, quoted, managers)
     margin = np.where(charged < p.confidence_threshold, (1.0 - charged) * p.confidence_margin, 0.0)
     foreign = np.where(columns.spot & ~base, units * quoted.price, 0.0) / market.stable
     value = base_value + foreign + unrealised(book, quoted)
@@ -164,20 +153,8 @@ def _prices(book: MarginBook, quoted: Quotes, p: PmrmParameters, o: IntArray) ->
     return price(forward, book.columns.strike[o, None], quoted.years[o, None], quoted.volatility[o, None] * shocks, side[:, None])
 
 
-def _confidence(book: MarginBook, quoted: Quotes, accounts: Accounts) -> Array:
-    """(n,) lowest confidence behind each holding: the spot's, the perpetual's where there is one, and of its expiry for an option."""
-    columns, o = book.columns, accounts.options
-    groups = accounts.groups
-    open_perpetual = groups.sum(np.where(columns.perpetual, columns.units, 0.0)) != 0
-    own = np.minimum(quoted.spot_confidence, np.where(columns.perpetual & open_perpetual[groups.index], quoted.confidence, np.inf))
-    lowest = groups.min(own)[groups.index]
-    expiry = accounts.expiries.min(np.minimum(quoted.confidence[o], quoted.volatility_confidence[o]))
-    lowest[o] = np.minimum(lowest[o], expiry[accounts.expiries.index])
-    return lowest
-
-
 @dataclass(frozen=True, slots=True)
-class DerivePmrm:
+class DerivePmrm(PortfolioManager[PmrmParameters, Evaluation]):
     """See the module."""
 
     id: str = "derive-pmrm"
@@ -190,57 +167,20 @@ class DerivePmrm:
 
         return PMRM_MAINNET
 
-    def refusal(self, book: MarginBook, market: Market) -> str | None:
-        return refusal(book)
+    def evaluate(self, book: MarginBook, market: Market, parameters: PmrmParameters, accounts: IntArray | None) -> Evaluation:
+        return evaluate(book, quotes(book, market), market, parameters, accounts)
 
-    def factor(self, market: Market, parameters: PmrmParameters, kind: Kind) -> float:
-        """What the scan and the static contingencies are multiplied with."""
-        if kind is Kind.MAINTENANCE:
-            return 1.0
-        return parameters.initial_factor + max(parameters.peg_threshold - market.stable, 0.0) * parameters.peg_factor
+    def maintenance_factor(self, parameters: PmrmParameters) -> float:
+        return 1.0
 
-    def requirement(self, book: MarginBook, market: Market, parameters: PmrmParameters, kind: Kind) -> Requirement:
-        refuse(self.id, self.refusal(book, market))
-        found = evaluate(book, quotes(book, market), market, parameters, None)
-        factor, initial = self.factor(market, parameters, kind), kind is Kind.INITIAL
-        parts = found.amounts(factor, initial)
-        amount = float(parts.sum())
-        names = tuple(one.name for one in parameters.scenarios)
-        table, worst = narrate(book, found.accounts, names, found.pnl, found.basis, found.worst)
-        result = Found(
-            amount=amount,
-            equity=equity_of(book, found.value),
-            components={
-                "scan": -float(found.span_parts.sum()),
-                "basis": -float(found.basis.sum()),
-                "factor": factor,
-                "static": float(found.static_parts.sum()),
-                "confidence": float(found.confidence_parts.sum()) if initial else 0.0,
-                "not-accepted": float(found.foreign_parts.sum()),
-            },
-            scenarios=table,
-            worst_scenario=worst,
-            parts=parts,
-            verified=parameters.confirmed,
-            notes=_notes(parameters, bool(found.foreign_parts.any())),
-        )
-        return assemble(self, book, market, parameters, kind, result)
+    def components(self, found: Evaluation, initial: bool) -> dict[str, float]:
+        return {"static": float(found.static_parts.sum()), "confidence": float(found.confidence_parts.sum()) if initial else 0.0}
 
-    def isolated(self, book: MarginBook, market: Market, parameters: PmrmParameters, kind: Kind) -> Array:
-        return self.parts(book, market, parameters, kind, each_alone(book))
+    def notes(self, parameters: PmrmParameters, found: Evaluation) -> tuple[str, ...]:
+        return ("assets other than the underlying are not accepted and count nothing",) if found.foreign_parts.any() else ()
 
-    def parts(self, book: MarginBook, market: Market, parameters: PmrmParameters, kind: Kind, accounts: IntArray) -> Array:
-        """(n,) parts of the requirement of every numbered account; their sum over an account is its amount."""
-        refuse(self.id, self.refusal(book, market))
-        found = evaluate(book, quotes(book, market), market, parameters, accounts)
-        return found.amounts(self.factor(market, parameters, kind), kind is Kind.INITIAL)
-
-
-def _notes(parameters: PmrmParameters, foreign: bool) -> tuple[str, ...]:
-    notes = [] if parameters.confirmed else [f"parameters not confirmed on chain: {parameters.source}"]
-    if foreign:
-        notes.append("assets other than the underlying are not accepted and count nothing")
-    return tuple(notes)
+    def doubtful(self, found: Evaluation) -> bool:
+        return False
 
 
 MODEL = DerivePmrm()

@@ -19,20 +19,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from aggregator.risk.margin.assembly import Found, assemble, equity_of, refuse
-from aggregator.risk.margin.derive import (
-    Accounts,
-    Scenario,
-    VolatilityShock,
-    base_rows,
-    by_scenario,
-    narrate,
-    refusal,
-    volatility_shocks,
-)
-from aggregator.risk.margin.interface import IntArray, Kind, MarginBook, Requirement
+from aggregator.risk.margin.derive import Accounts, Scenario, VolatilityShock, base_rows, by_scenario, lowest_confidence, volatility_shocks
+from aggregator.risk.margin.derive_manager import PortfolioManager
+from aggregator.risk.margin.interface import IntArray, MarginBook
 from aggregator.risk.margin.market import Array, Market
-from aggregator.risk.margin.quotes import Quotes, each_alone, quotes, unrealised
+from aggregator.risk.margin.quotes import Quotes, quotes, unrealised
 from aggregator.risk.pricing.black76 import CALL, PUT, price
 
 
@@ -169,7 +160,9 @@ def evaluate(book: MarginBook, quoted: Quotes, market: Market, parameters: Pmrm2
     initial += collateral * np.array([one.initial_haircut if one else 0.0 for one in terms], np.float64) * listed
     notional[o] = managers.gross(q) * spot[o]
     notional += np.where(listed, collateral, 0.0)
-    charged = _confidence(book, quoted, managers)
+    # a perpetual's stands behind options, not behind collateral
+    own = np.minimum(quoted.confidence, quoted.spot_confidence)
+    charged = np.where(columns.spot, own, lowest_confidence(book, quoted, managers))
     initial += np.where(charged < p.confidence_threshold, (1.0 - charged) * p.confidence_margin, 0.0) * notional
 
     value = collateral + unrealised(book, quoted)
@@ -233,20 +226,8 @@ def _skew(strike: Array, forward: Array, years: Array, p: Pmrm2Parameters, shock
     return np.maximum(1.0 + np.where(np.isnan(tilt), 0.0, tilt), 0.0)
 
 
-def _confidence(book: MarginBook, quoted: Quotes, accounts: Accounts) -> Array:
-    """(n,) lowest confidence behind each holding: of the spot and its own feed; a perpetual's stands behind options, not collateral."""
-    columns, groups, o = book.columns, accounts.groups, accounts.options
-    open_perpetual = groups.sum(np.where(columns.perpetual, columns.units, 0.0)) != 0
-    own = np.minimum(quoted.spot_confidence, np.where(columns.perpetual & open_perpetual[groups.index], quoted.confidence, np.inf))
-    lowest = groups.min(own)[groups.index]
-    lowest = np.where(columns.spot, np.minimum(quoted.confidence, quoted.spot_confidence), lowest)
-    expiry = accounts.expiries.min(np.minimum(quoted.confidence[o], quoted.volatility_confidence[o]))
-    lowest[o] = np.minimum(lowest[o], expiry[accounts.expiries.index])
-    return lowest
-
-
 @dataclass(frozen=True, slots=True)
-class DerivePmrm2:
+class DerivePmrm2(PortfolioManager[Pmrm2Parameters, Evaluation]):
     """See the module."""
 
     id: str = "derive-pmrm2"
@@ -259,58 +240,25 @@ class DerivePmrm2:
 
         return PMRM2_MAINNET
 
-    def refusal(self, book: MarginBook, market: Market) -> str | None:
-        return refusal(book)
+    def evaluate(self, book: MarginBook, market: Market, parameters: Pmrm2Parameters, accounts: IntArray | None) -> Evaluation:
+        return evaluate(book, quotes(book, market), market, parameters, accounts)
 
-    def factor(self, market: Market, parameters: Pmrm2Parameters, kind: Kind) -> float:
-        """What the scan is multiplied with."""
-        if kind is Kind.MAINTENANCE:
-            return parameters.maintenance_factor
-        return parameters.initial_factor + max(parameters.peg_threshold - market.stable, 0.0) * parameters.peg_factor
+    def maintenance_factor(self, parameters: Pmrm2Parameters) -> float:
+        return parameters.maintenance_factor
 
-    def requirement(self, book: MarginBook, market: Market, parameters: Pmrm2Parameters, kind: Kind) -> Requirement:
-        refuse(self.id, self.refusal(book, market))
-        found = evaluate(book, quotes(book, market), market, parameters, None)
-        factor, initial = self.factor(market, parameters, kind), kind is Kind.INITIAL
-        parts = found.amounts(factor, initial)
-        names = tuple(one.name for one in parameters.scenarios)
-        table, worst = narrate(book, found.accounts, names, found.pnl, found.basis, found.worst)
-        result = Found(
-            amount=float(parts.sum()),
-            equity=equity_of(book, found.value),
-            components={
-                "scan": -float(found.span_parts.sum()),
-                "basis": -float(found.basis.sum()),
-                "factor": factor,
-                "maintenance-contingency": float(found.maintenance_parts.sum()),
-                "initial-contingency": float(found.initial_parts.sum()) if initial else 0.0,
-                "not-accepted": float(found.foreign_parts.sum()),
-            },
-            scenarios=table,
-            worst_scenario=worst,
-            parts=parts,
-            verified=parameters.confirmed and not found.incoherent,
-            notes=_notes(parameters, found),
-        )
-        return assemble(self, book, market, parameters, kind, result)
+    def components(self, found: Evaluation, initial: bool) -> dict[str, float]:
+        return {
+            "maintenance-contingency": float(found.maintenance_parts.sum()),
+            "initial-contingency": float(found.initial_parts.sum()) if initial else 0.0,
+        }
 
-    def isolated(self, book: MarginBook, market: Market, parameters: Pmrm2Parameters, kind: Kind) -> Array:
-        return self.parts(book, market, parameters, kind, each_alone(book))
+    def notes(self, parameters: Pmrm2Parameters, found: Evaluation) -> tuple[str, ...]:
+        incoherent = "gains are discounted less than losses: with these parameters two books apart may need less than together"
+        foreign = "assets that the manager does not list count nothing"
+        return tuple(note for note, said in ((incoherent, found.incoherent), (foreign, found.foreign_parts.any())) if said)
 
-    def parts(self, book: MarginBook, market: Market, parameters: Pmrm2Parameters, kind: Kind, accounts: IntArray) -> Array:
-        """(n,) parts of the requirement of every numbered account; their sum over an account is its amount."""
-        refuse(self.id, self.refusal(book, market))
-        found = evaluate(book, quotes(book, market), market, parameters, accounts)
-        return found.amounts(self.factor(market, parameters, kind), kind is Kind.INITIAL)
-
-
-def _notes(parameters: Pmrm2Parameters, found: Evaluation) -> tuple[str, ...]:
-    notes = [] if parameters.confirmed else [f"parameters not confirmed on chain: {parameters.source}"]
-    if found.incoherent:
-        notes.append("gains are discounted less than losses: with these parameters two books apart may need less than together")
-    if found.foreign_parts.any():
-        notes.append("assets that the manager does not list count nothing")
-    return tuple(notes)
+    def doubtful(self, found: Evaluation) -> bool:
+        return found.incoherent
 
 
 MODEL = DerivePmrm2()

@@ -23,12 +23,13 @@ from aggregator.risk.margin.assembly import Found, assemble, refuse
 from aggregator.risk.margin.interface import AttributionMethod, Kind, MarginBook, Requirement, one_by_one, scaled
 from aggregator.risk.margin.lines import (
     Line,
+    asset_or_perpetual,
     by_row,
     exact,
-    linear_perpetual,
     mark,
     net_lines,
     parameter,
+    refuse_loans,
     refuse_other_than,
     value,
 )
@@ -200,14 +201,8 @@ class Hyperliquid:
         return SAMPLE
 
     def refusal(self, book: MarginBook, market: Market) -> str | None:
-        reason = refuse_other_than(
-            book,
-            lambda one: one.kind is InstrumentKind.SPOT or linear_perpetual(one),
-            "an account holds spot and linear perpetuals only",
-        )
-        if reason is None and bool(np.any(book.columns.spot & (book.columns.units < 0))):
-            return "accounts borrow dollars only"
-        return reason
+        only = "an account holds spot and linear perpetuals only"
+        return refuse_other_than(book, asset_or_perpetual, only) or refuse_loans(book, "accounts borrow dollars only")
 
     def requirement(self, book: MarginBook, market: Market, parameters: HyperliquidParameters, kind: Kind) -> Requirement:
         refuse(self.id, self.refusal(book, market))

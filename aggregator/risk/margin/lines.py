@@ -86,6 +86,15 @@ def refuse_other_than(book: MarginBook, allowed: Callable[[Instrument], bool], r
     return None if all(allowed(holding.instrument) for holding in book.holdings) else reason
 
 
+def refuse_loans(book: MarginBook, reason: str) -> str | None:
+    """`reason`, where an asset is owed."""
+    return reason if bool(np.any(book.columns.spot & (book.columns.units < 0))) else None
+
+
+def asset_or_perpetual(instrument: Instrument) -> bool:
+    return instrument.kind is InstrumentKind.SPOT or linear_perpetual(instrument)
+
+
 def linear_perpetual(instrument: Instrument) -> bool:
     return instrument.kind is InstrumentKind.PERPETUAL and not instrument.inverse
 

@@ -25,10 +25,10 @@ from aggregator.risk.margin.assembly import Found, assemble, refuse
 from aggregator.risk.margin.interface import AttributionMethod, Kind, MarginBook, MissingInput, Requirement, one_by_one, scaled
 from aggregator.risk.margin.lines import (
     Line,
+    asset_or_perpetual,
     at_oracle,
     by_row,
     exact,
-    linear_perpetual,
     mark,
     net_lines,
     parameter,
@@ -215,9 +215,7 @@ class Mango:
         return SAMPLE
 
     def refusal(self, book: MarginBook, market: Market) -> str | None:
-        return refuse_other_than(
-            book, lambda one: one.kind is InstrumentKind.SPOT or linear_perpetual(one), "an account holds tokens and linear perpetuals only"
-        )
+        return refuse_other_than(book, asset_or_perpetual, "an account holds tokens and linear perpetuals only")
 
     def health(
         self, lines: Sequence[Line], profits: Sequence[float], cash: float, market: Market, parameters: MangoParameters, kind: HealthType

@@ -16,20 +16,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-import numpy as np
-
 from aggregator.model.instrument import InstrumentKind
 from aggregator.risk.margin.assembly import Found, assemble, refuse
 from aggregator.risk.margin.interface import AttributionMethod, Kind, MarginBook, MissingInput, Requirement, one_by_one
 from aggregator.risk.margin.lines import (
     Line,
+    asset_or_perpetual,
     at_oracle,
     by_row,
     exact,
-    linear_perpetual,
     mark,
     net_lines,
     parameter,
+    refuse_loans,
     refuse_other_than,
     value,
 )
@@ -199,14 +198,10 @@ class Synthetix:
         return SAMPLE
 
     def refusal(self, book: MarginBook, market: Market) -> str | None:
-        reason = refuse_other_than(
-            book,
-            lambda one: one.kind is InstrumentKind.SPOT or linear_perpetual(one),
-            "an account holds collateral and linear perpetuals only",
+        only = "an account holds collateral and linear perpetuals only"
+        return refuse_other_than(book, asset_or_perpetual, only) or refuse_loans(
+            book, "an account owes snxUSD only: no collateral can be borrowed"
         )
-        if reason is None and bool(np.any(book.columns.spot & (book.columns.units < 0))):
-            return "an account owes snxUSD only: no collateral can be borrowed"
-        return reason
 
     def requirement(self, book: MarginBook, market: Market, parameters: SynthetixParameters, kind: Kind) -> Requirement:
         refuse(self.id, self.refusal(book, market))
