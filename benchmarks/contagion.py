@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.contagion [--accounts 1000000] [--repeats 7]
 
 Medians of one process on whatever cores there are. Ratios to the peers, which run in the same process on a part of the data and are
-scaled, are what to compare between machines. networkx and numba are measured where they are installed.
+scaled, are what to compare between machines. networkx is measured where it is installed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from aggregator.contagion.impact import ExponentialImpact
 from aggregator.contagion.network import ExposureNetwork, leverage_matrix, network
 from aggregator.contagion.ranking import rank
 from aggregator.contagion.spiral import fallen
-from aggregator.model.book import Book, BookAsset, BookMarket, Floats, Legs, Reserves
+from aggregator.model.book import Book, BookAsset, BookMarket, Legs, Reserves
 from aggregator.model.identifiers import AssetId, ChainId
 
 ASSETS = 200
@@ -175,10 +175,7 @@ def of_population(accounts: int, repeats: int) -> list[Row]:
     plain, prices = plain_accounts(book, sample), dict(enumerate(book.reserves.oracle_price.tolist()))
     thresholds = dict(enumerate(book.reserves.threshold.tolist()))
     slow = milliseconds(lambda: plain_pass(plain, prices, thresholds), 3) * accounts / sample
-    rows.append(("health of everybody, scipy", whole, 15.0 * scale, f"{legs:,} legs; {slow / whole:,.0f} × plain Python ({slow:,.0f} ms)"))
-    if find_spec("numba") is not None:
-        compiled = compiled_pass(book)
-        rows.append(("health of everybody, numba", milliseconds(compiled, repeats), 10.0 * scale, "optional"))
+    rows.append(("health of everybody", whole, 15.0 * scale, f"{legs:,} legs; {slow / whole:,.0f} × plain Python ({slow:,.0f} ms)"))
     tracker = HealthTracker(book)
     for code, name in ((30, "a 30th asset"), (100, "a 100th asset")):
         holders = len(tracker.move_asset(code, 1.0001).accounts)
@@ -202,26 +199,6 @@ def of_population(accounts: int, repeats: int) -> list[Row]:
     rows.append(("memory a million accounts, MB", megabytes, 60.0, "columns that an evaluation reads"))
     rows += of_files(book, scale)
     return rows
-
-
-def compiled_pass(book: Book) -> Callable[[], object]:
-    """The same sums compiled, over both cores."""
-    from numba import njit, prange  # type: ignore[import-not-found, unused-ignore]
-
-    sides = [side.matrix(book.size).tocsr() for side in (book.collateral, book.debt)]
-    weights = book.reserves.counted(book.reserves.oracle_price), book.reserves.oracle_price
-
-    @njit(parallel=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
-    def total(pointers: Floats, columns: Floats, amounts: Floats, weight: Floats) -> Floats:
-        result = np.empty(len(pointers) - 1)
-        for row in prange(len(result)):
-            found = 0.0
-            for place in range(pointers[row], pointers[row + 1]):
-                found += amounts[place] * weight[columns[place]]
-            result[row] = found
-        return result
-
-    return lambda: [total(side.indptr, side.indices, side.data, weight) for side, weight in zip(sides, weights, strict=True)]
 
 
 def of_files(book: Book, scale: float) -> list[Row]:

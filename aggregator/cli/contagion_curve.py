@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregator.cli.common import console
 from aggregator.cli.contagion_input import (
     Given,
     add_fall_options,
     add_impact_options,
     add_input_options,
     check_outputs,
-    deliver,
     falls_given,
+    finish,
     impact_given,
     read_given,
-    refuse_incomplete,
 )
 from aggregator.model.errors import InputError
 
@@ -68,17 +65,13 @@ def _population(arguments: argparse.Namespace, given: Given, falls: tuple[float,
     impact = impact_given(arguments, book)
     study = curve(book, arguments.asset, np.array(falls), GroupBy(arguments.by), impact, given.evidence)
     document = curve_document(given.source, book, study)
-    deliver(arguments, document, _columns(document))
-    written: list[Path] = []
-    if arguments.plot is not None:
+
+    def plots(folder: Path, form: str) -> list[Path]:
         from aggregator.cli.contagion_plots import curve_plots
 
-        written = curve_plots(book, study, document, arguments.plot, arguments.plot_format)
-    if not arguments.json:
-        print_curve(document, console())
-        sys.stdout.writelines(f"{path}\n" for path in written)
-    refuse_incomplete(document.evidence)
-    return 0
+        return curve_plots(book, study, document, folder, form)
+
+    return finish(arguments, document, _columns(document), plots, lambda console: print_curve(document, console))
 
 
 def _columns(document: CurveDocument) -> dict[str, list[object]]:
@@ -115,17 +108,13 @@ def _network(arguments: argparse.Namespace, given: Given, falls: tuple[float, ..
     assert network is not None
     found = network_curve(network, np.array(falls))
     document = network_curve_document(given.source, network, found, gain(network))
-    deliver(arguments, document, _network_columns(document))
-    written: list[Path] = []
-    if arguments.plot is not None:
+
+    def plots(folder: Path, form: str) -> list[Path]:
         from aggregator.cli.contagion_plots import network_curve_plots
 
-        written = network_curve_plots(network, found, document, arguments.plot, arguments.plot_format)
-    if not arguments.json:
-        print_network_curve(document, console())
-        sys.stdout.writelines(f"{path}\n" for path in written)
-    refuse_incomplete(document.evidence)
-    return 0
+        return network_curve_plots(network, found, document, folder, form)
+
+    return finish(arguments, document, _network_columns(document), plots, lambda console: print_network_curve(document, console))
 
 
 def _network_columns(document: NetworkCurveDocument) -> dict[str, list[object]]:

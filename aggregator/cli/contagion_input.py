@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregator.cli.common import ProgressDisplay, add_chain_options, add_json_option, run_async
+from aggregator.cli.common import ProgressDisplay, add_chain_options, add_json_option, console, run_async
 from aggregator.model.errors import IncompleteError, InputError
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from rich.console import Console
 
     from aggregator.contagion.evidence import Evidence
     from aggregator.contagion.impact import Impact
     from aggregator.contagion.network import ExposureNetwork
     from aggregator.engine.contagion_document import Source
-    from aggregator.engine.contagion_schema import EvidenceDocument
+    from aggregator.engine.contagion_schema import (
+        CurveDocument,
+        EvidenceDocument,
+        NetworkCurveDocument,
+        NetworkSimulationDocument,
+        RankDocument,
+        SimulationDocument,
+    )
     from aggregator.model.book import Book
 
+    Answer = CurveDocument | NetworkCurveDocument | SimulationDocument | NetworkSimulationDocument | RankDocument
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 OUTPUTS = (".parquet", ".csv", ".json")
@@ -174,8 +183,14 @@ def add_fall_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", metavar="PERCENT", type=float, default=1.0, help="distance between falls (default 1)")
 
 
-def deliver(arguments: argparse.Namespace, document: BaseModel, columns: dict[str, list[object]]) -> None:
-    """JSON to stdout where asked for, the table to `--out`."""
+def finish(
+    arguments: argparse.Namespace,
+    document: Answer,
+    columns: dict[str, list[object]],
+    plots: Callable[[Path, str], list[Path]],
+    report: Callable[[Console], None],
+) -> int:
+    """Everything that goes out: files, plots, JSON or the report; then IncompleteError (3) where too little is known."""
     text = document.model_dump_json(by_alias=True, indent=2) + "\n"
     if arguments.out is not None:
         from aggregator.cli.contagion_out import write_columns, write_text
@@ -184,9 +199,15 @@ def deliver(arguments: argparse.Namespace, document: BaseModel, columns: dict[st
             write_text(text, arguments.out)
         else:
             write_columns(columns, arguments.out)
+    written = plots(arguments.plot, arguments.plot_format) if arguments.plot is not None else []
     if arguments.json:
         sys.stdout.write(text)
-        sys.stdout.flush()
+    else:
+        report(console())
+        sys.stdout.writelines(f"{path}\n" for path in written)
+    sys.stdout.flush()
+    refuse_incomplete(document.evidence)
+    return 0
 
 
 def refuse_incomplete(evidence: EvidenceDocument) -> None:

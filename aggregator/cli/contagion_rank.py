@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregator.cli.common import console
-from aggregator.cli.contagion_input import add_input_options, check_outputs, deliver, read_given, refuse_incomplete
+from aggregator.cli.contagion_input import add_input_options, check_outputs, finish, read_given
 from aggregator.model.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,17 +48,13 @@ def run_rank(arguments: argparse.Namespace) -> int:
         parts = [of_book(given.book), *([given.evidence] if given.evidence is not None else [])]
     ranking = rank(network, arguments.pays)
     document = rank_document(given.source, ranking, gain(network), together([ranking.evidence, *parts]))
-    deliver(arguments, document, _columns(document))
-    written: list[Path] = []
-    if arguments.plot is not None:
+
+    def plots(folder: Path, form: str) -> list[Path]:
         from aggregator.cli.contagion_plots import rank_plots
 
-        written = rank_plots(network, document, arguments.plot, arguments.plot_format)
-    if not arguments.json:
-        print_rank(document, console(), arguments.top)
-        sys.stdout.writelines(f"{path}\n" for path in written)
-    refuse_incomplete(document.evidence)
-    return 0
+        return rank_plots(network, document, folder, form)
+
+    return finish(arguments, document, _columns(document), plots, lambda console: print_rank(document, console, arguments.top))
 
 
 def _columns(document: RankDocument) -> dict[str, list[object]]:

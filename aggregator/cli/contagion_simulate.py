@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregator.cli.common import console
 from aggregator.cli.contagion_input import (
     Given,
     add_impact_options,
     add_input_options,
     check_outputs,
-    deliver,
+    finish,
     impact_given,
     read_given,
-    refuse_incomplete,
 )
 from aggregator.model.errors import InputError
 
@@ -92,17 +89,13 @@ def _population(arguments: argparse.Namespace, given: Given) -> int:
     found = simulate(book, arguments.shock, moves, _terms(arguments), system)
     evidence = together([found.evidence, *([given.evidence] if given.evidence is not None else [])])
     document = simulation_document(given.source, book, arguments.shock, found, evidence)
-    deliver(arguments, document, _columns(found))
-    written: list[Path] = []
-    if arguments.plot is not None:
+
+    def plots(folder: Path, form: str) -> list[Path]:
         from aggregator.cli.contagion_plots import simulation_plots
 
-        written = simulation_plots(book, found, document, arguments.plot, arguments.plot_format)
-    if not arguments.json:
-        print_simulation(document, console())
-        sys.stdout.writelines(f"{path}\n" for path in written)
-    refuse_incomplete(document.evidence)
-    return 0
+        return simulation_plots(book, found, document, folder, form)
+
+    return finish(arguments, document, _columns(found), plots, lambda console: print_simulation(document, console))
 
 
 def _columns(found: Simulation) -> dict[str, list[object]]:
@@ -142,17 +135,13 @@ def _network(arguments: argparse.Namespace, given: Given) -> int:
     band = loss_band(network, shock)
     found = [equilibrium(network, model, shock) for model in MODELS]
     document = network_simulation_document(given.source, network, arguments.shock, band, found, gain(network))
-    deliver(arguments, document, _network_columns(document))
-    written: list[Path] = []
-    if arguments.plot is not None:
+
+    def plots(folder: Path, form: str) -> list[Path]:
         from aggregator.cli.contagion_plots import network_simulation_plots
 
-        written = network_simulation_plots(network, document, arguments.plot, arguments.plot_format)
-    if not arguments.json:
-        print_network_simulation(document, console())
-        sys.stdout.writelines(f"{path}\n" for path in written)
-    refuse_incomplete(document.evidence)
-    return 0
+        return network_simulation_plots(network, document, folder, form)
+
+    return finish(arguments, document, _network_columns(document), plots, lambda console: print_network_simulation(document, console))
 
 
 def _network_columns(document: NetworkSimulationDocument) -> dict[str, list[object]]:

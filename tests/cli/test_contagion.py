@@ -115,6 +115,20 @@ def test_a_simulation_adds_up_to_the_last_micro_dollar(capsys: pytest.CaptureFix
         assert Decimal(one["usd"]) == pytest.approx(Decimal(net.get(one["who"], 0)) / 10**6, abs=Decimal("0.01"))
 
 
+def test_what_surrounds_a_population_comes_from_a_file(capsys: pytest.CaptureFixture[str], book: tuple[Book, str], tmp_path: Path) -> None:
+    system = tmp_path / "system.json"
+    tokens = {"A1": {"real_assets": 5e9}, "vault": {"real_assets": 1e6, "claimed": 2e6}}
+    holdings = [{"holder": "vault", "held": "A1", "share": 0.001}]
+    system.write_text(json.dumps({"tokens": tokens, "holdings": holdings, "depth": {"A1": 1e6}, "assets": {"A2": "vault"}}))
+    words = ("simulate", "--book", book[1], "--system", str(system), "--depth", "*=inf", "--shock", "loss:vault=50%")
+    found = asked(capsys, *words)
+    (fallen,) = (one for one in found["prices"] if one["symbol"] == "A2")
+    assert float(fallen["shocked_usd"]) < 0.9 * float(fallen["before_usd"])
+    system.write_text('{"tokens": 3}')
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "") and "system.json" in err and err.count("\n") == 1
+
+
 def test_without_a_depth_nothing_is_called_calm(capsys: pytest.CaptureFixture[str], book: tuple[Book, str]) -> None:
     found = asked(capsys, "simulate", "--book", book[1], "--shock", "price:A1=-40%", code=3)
     assert found["level"] in ("unknown", "high") and found["lower_bounds"]
