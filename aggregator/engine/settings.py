@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from yaml import YAMLError
 
 from aggregator.model.errors import ConfigurationError, InputError
 
@@ -102,5 +103,5 @@ def load_settings(**given: Any) -> Settings:
         first = error.errors(include_input=False, include_url=False)[0]
         name = f"{PREFIX}{str(first['loc'][0]).upper()}" if first["loc"] else FILE_VARIABLE
         raise InputError(f"{name}: {first['msg']}") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, YAMLError) as error:
         raise ConfigurationError(file or "environment", None, "", f"expected settings by name: {type(error).__name__}") from None
