@@ -12,6 +12,7 @@ from aggregator.reading.text import clean_text
 from aggregator.risk.score_backtest.measures import DAY, Interval, Measures
 from aggregator.risk.score_backtest.record import SCORE, HorizonRecord, Record
 
+NARROW = 80
 WORDS = {"1h": "1 hour", "1d": "1 day", "7d": "7 days"}
 LEGEND = (
     "skill: Brier skill against the training part's rate, with its 95 % interval over resampled weeks; O/E: observed over expected; "
@@ -37,14 +38,15 @@ def print_score_backtest(record: Record, source: str, console: Console) -> None:
 def _horizon(console: Console, name: str, horizon: HorizonRecord) -> None:
     console.print()
     console.print(Rule(f"within {WORDS[name]}: {horizon.accounts} accounts", align="left", style="dim"))
-    table = _table("model", "events", "skill", "95 %", "O/E", "error", "worst")
+    narrow = console.width < NARROW
+    table = _table("model", narrow, "worst")
     for model, one in horizon.models.items():
         worst = "—" if one.worst_ratio is None else f"{one.worst_ratio:.2f}"
-        table.add_row(model, *_cells(one.overall), worst, style="bold" if model == SCORE else None)
+        table.add_row(model, *_cells(one.overall, narrow), worst, style="bold" if model == SCORE else None)
     console.print(table)
-    bands = _table("health", "events", "skill", "95 %", "O/E", "error", "accounts")
+    bands = _table("health", narrow, "accounts")
     for label, band in zip(BAND_NAMES, horizon.models[SCORE].bands, strict=True):
-        bands.add_row(label, *_cells(band), str(band.accounts))
+        bands.add_row(label, *_cells(band, narrow), str(band.accounts))
     console.print(bands)
     for line in _verdict(horizon):
         console.print(Text(line))
@@ -71,17 +73,19 @@ def _verdict(horizon: HorizonRecord) -> list[str]:
     return lines
 
 
-def _table(*columns: str) -> Table:
+def _table(first: str, narrow: bool, last: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for number, column in enumerate(columns):
+    middle = ("events", "skill", "O/E", "error") if narrow else ("events", "skill", "95 %", "O/E", "error")
+    for number, column in enumerate((first, *middle, last)):
         table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
     return table
 
 
-def _cells(one: Measures) -> tuple[str, ...]:
+def _cells(one: Measures, narrow: bool) -> tuple[str, ...]:
     skill = "—" if one.skill is None else f"{one.skill:+.3f}"
     ratio = "—" if one.ratio is None else f"{one.ratio:.2f}"
-    return str(one.observed), skill, _between(one.skill_interval), ratio, f"{one.calibration_error:.4f}"
+    interval = () if narrow else (_between(one.skill_interval),)
+    return str(one.observed), skill, *interval, ratio, f"{one.calibration_error:.4f}"
 
 
 def _between(interval: Interval | None) -> str:
