@@ -78,7 +78,7 @@ def print_backtest(record: Backtest, console: Console) -> None:
         )
         if days == min(record.horizons):
             console.print(Text(LEGEND, "dim"))
-        for line in _verdict(record, horizon):
+        for line in _verdict(horizon):
             console.print(Text(line))
     for days, horizon in record.horizons.items():
         _section(console, f"{OURS}, {days} day{'s' if days > 1 else ''} ahead, by asset")
@@ -92,13 +92,14 @@ def print_backtest(record: Backtest, console: Console) -> None:
             console.print(Text(f"and {len(notes) - WARNINGS} more (--json has all)"))
 
 
-def _verdict(record: Backtest, horizon: HorizonRecord) -> list[str]:
+def _verdict(horizon: HorizonRecord) -> list[str]:
     """What the comparison comes to, in words."""
     own = horizon.models[OURS]
     if own.pooled is None:
         return []
     passing = sum(one.passes for one in own.assets.values())
-    lines = [f"both tests pass on {passing} of {len(own.assets)} assets"]
+    on_path = sum(one.passes_on_path for one in own.assets.values())
+    lines = [f"both tests pass on {passing} of {len(own.assets)} assets at the close, on {on_path} of {len(own.assets)} on the path"]
     try:
         name, best = best_baseline(horizon)
     except ValueError:

@@ -32,6 +32,8 @@ class ScoresDocument(Document):
     max_5d_rise: float
     worst_shortfall: float
     quantile_loss_bp: float
+    kupiec_path_p: float
+    christoffersen_path_p: float
 
 
 class ModelDocument(Document):

@@ -28,6 +28,8 @@ KEYS = {
     "max_5d_rise",
     "worst_shortfall",
     "quantile_loss_bp",
+    "kupiec_path_p",
+    "christoffersen_path_p",
 }
 MODELS = ["crossmargin", "aave-static", "historical-simulation", "ewma-t4", "fhs", "robust-g1", "gjr-garch"]
 

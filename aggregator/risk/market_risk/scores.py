@@ -6,6 +6,7 @@
 | violation_rate_close | share of days with 1 − P(t+k)/P(t) above the haircut |
 | violation_rate_path | the same with the worst price on the way |
 | kupiec_p, christoffersen_p | on close; for k > 1 the median of the k series of days that do not overlap |
+| kupiec_path_p, christoffersen_path_p | the same on the worst price on the way |
 | mean_haircut | |
 | peak_to_trough | largest ratio of highest to lowest haircut within 365 days |
 | max_5d_rise | largest rise above the lowest haircut of the five days before, in parts of 1 |
@@ -26,6 +27,7 @@ from aggregator.risk.market_risk.coverage_tests import Transitions, christoffers
 from aggregator.risk.shapes import Array
 
 CONFIDENCE = 0.99
+SIGNIFICANCE = 0.05
 YEAR = 365
 RISE_DAYS = 5
 
@@ -59,11 +61,18 @@ class Scores:
     max_5d_rise: float
     worst_shortfall: float
     quantile_loss_bp: float
+    kupiec_path_p: float
+    christoffersen_path_p: float
 
     @property
     def passes(self) -> bool:
-        """Neither test rejects at 5 %."""
-        return self.kupiec_p >= 0.05 and self.christoffersen_p >= 0.05
+        """Neither test rejects at 5 %, on close."""
+        return self.kupiec_p >= SIGNIFICANCE and self.christoffersen_p >= SIGNIFICANCE
+
+    @property
+    def passes_on_path(self) -> bool:
+        """The same on the path."""
+        return self.kupiec_path_p >= SIGNIFICANCE and self.christoffersen_path_p >= SIGNIFICANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ def score(outcomes: Outcomes, horizon: int) -> Scores | None:
     own = outcomes.known
     if len(own.haircut) == 0:
         return None
-    return _scores(own, [_sums(outcomes, horizon)], peak_to_trough(outcomes.haircut), largest_rise(outcomes.haircut))
+    return _scores(own, [outcomes], horizon, peak_to_trough(outcomes.haircut), largest_rise(outcomes.haircut))
 
 
 def pooled(every: Sequence[Outcomes], horizon: int) -> Scores | None:
@@ -95,7 +104,7 @@ def pooled(every: Sequence[Outcomes], horizon: int) -> Scores | None:
         np.concatenate([one.path_loss for one in known]),
     )
     ratio = float(np.median([peak_to_trough(one.haircut) for one in used]))
-    return _scores(own, [_sums(one, horizon) for one in used], ratio, max(largest_rise(one.haircut) for one in used))
+    return _scores(own, used, horizon, ratio, max(largest_rise(one.haircut) for one in used))
 
 
 def quantile_losses(haircut: Array, loss: Array, confidence: float = CONFIDENCE) -> Array:
@@ -125,33 +134,42 @@ def largest_rise(haircut: Array) -> float:
     return max(rises)
 
 
-def _sums(outcomes: Outcomes, horizon: int) -> _Sums:
+def _sums(haircut: Array, loss: Array, horizon: int) -> _Sums:
     """Over all days of the calendar, so that a phase keeps its distance of k days."""
     days, violations, transitions = [], [], []
     for phase in range(horizon):
-        part = Outcomes(outcomes.haircut[phase::horizon], outcomes.close_loss[phase::horizon], outcomes.path_loss[phase::horizon]).known
-        hits = part.close_loss > part.haircut
+        posted, came = haircut[phase::horizon], loss[phase::horizon]
+        known = np.isfinite(posted) & np.isfinite(came)
+        hits = came[known] > posted[known]
         days.append(len(hits))
         violations.append(int(hits.sum()))
         transitions.append(Transitions.of(hits))
     return _Sums(tuple(days), tuple(violations), tuple(transitions))
 
 
-def _scores(own: Outcomes, sums: Sequence[_Sums], ratio: float, rise: float) -> Scores:
-    phases = range(len(sums[0].days))
+def _tests(sums: Sequence[_Sums]) -> tuple[float, float]:
+    """Kupiec's and Christoffersen's p-values of the summed counts, each the median of the phases."""
     coverage, independence = [], []
-    for phase in phases:
+    for phase in range(len(sums[0].days)):
         coverage.append(kupiec(sum(one.days[phase] for one in sums), sum(one.violations[phase] for one in sums), 1.0 - CONFIDENCE))
         independence.append(christoffersen(sum((one.transitions[phase] for one in sums), Transitions())))
+    return float(np.median(coverage)), float(np.median(independence))
+
+
+def _scores(own: Outcomes, every: Sequence[Outcomes], horizon: int, ratio: float, rise: float) -> Scores:
+    at_close = _tests([_sums(one.haircut, one.close_loss, horizon) for one in every])
+    on_path = _tests([_sums(one.haircut, one.path_loss, horizon) for one in every])
     return Scores(
         days=len(own.haircut),
         violation_rate_close=float(np.mean(own.close_loss > own.haircut)),
         violation_rate_path=float(np.mean(own.path_loss > own.haircut)),
-        kupiec_p=float(np.median(coverage)),
-        christoffersen_p=float(np.median(independence)),
+        kupiec_p=at_close[0],
+        christoffersen_p=at_close[1],
         mean_haircut=float(np.mean(own.haircut)),
         peak_to_trough=ratio,
         max_5d_rise=rise,
         worst_shortfall=float(np.max(own.close_loss - own.haircut, initial=0.0)),
         quantile_loss_bp=float(np.mean(quantile_losses(own.haircut, own.close_loss))),
+        kupiec_path_p=on_path[0],
+        christoffersen_path_p=on_path[1],
     )

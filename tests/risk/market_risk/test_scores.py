@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aggregator.risk.market_risk.coverage_tests import Transitions, christoffersen, kupiec
 from aggregator.risk.market_risk.scores import Outcomes, largest_rise, peak_to_trough, pooled, quantile_losses, score
 from aggregator.risk.shapes import Array
 
@@ -45,6 +46,14 @@ def test_three_days_are_tested_on_series_that_do_not_overlap() -> None:
     assert found is not None
     assert found.violation_rate_close == pytest.approx(3 / 600)
     assert found.christoffersen_p > 0.9
+    # ten more dips on the way, one of them a day after another: the close does not see them, the path's tests do
+    path = losses.copy()
+    path[np.array([50, 51, 100, 150, 200, 250, 350, 400, 450, 500])] = 0.2
+    dipped = score(Outcomes(np.full(600, 0.1), losses, path), 1)
+    assert dipped is not None
+    assert dipped.kupiec_path_p == pytest.approx(kupiec(600, 13, 0.01)) and dipped.kupiec_path_p < 0.05 < dipped.kupiec_p
+    assert dipped.christoffersen_path_p == christoffersen(Transitions.of(path > 0.1))
+    assert not dipped.passes_on_path
     clustered = score(Outcomes(np.full(600, 0.1), losses, losses), 1)
     assert clustered is not None and clustered.christoffersen_p < 0.01
 
