@@ -23,11 +23,14 @@ from aggregator.publish.alerts.rules import (
     Severity,
 )
 from aggregator.publish.alerts.series import Series
+from aggregator.publish.alerts.token_signals import stands_still
 
 O = TypeVar("O", bound=Observed)  # noqa: E741
 
 SLACK = HOUR
 """how much less than a day may lie between the figures of two days: recordings do not come on the second"""
+SAME_PRICE = 0.001
+"""moves below it are not worth a look at what they mean"""
 CUT = 0.9
 """share of an exposure that is gone when its holder has left"""
 
@@ -77,10 +80,14 @@ def day_before(series: Series[O], now: Instant, known: Callable[[O], bool]) -> O
 
 
 def _at_todays_price(picture: Picture, before: MarketObserved, now: Instant) -> float | None:
-    """The former supply at the present price of what is lent, where both prices were observed: a fall of ETH is no outflow of ETH."""
+    """The former supply at the present price of what is lent, where both prices were observed: a fall of ETH is no outflow of ETH. What
+    should stand still is left as it was told, for many value a stablecoin at one dollar whatever it trades at."""
+    if before.supply_usd is None:
+        return None
     then, today = (picture.fair_price(before.loan, moment) for moment in (before.t, now))
-    moved = today / then if then and today else 1.0
-    return None if before.supply_usd is None else before.supply_usd * moved
+    if not then or today is None or abs(today / then - 1) < SAME_PRICE or stands_still(picture, before.loan, now):
+        return before.supply_usd
+    return before.supply_usd * today / then
 
 
 def protocol_signals(picture: Picture, key: tuple[str, str], now: Instant) -> Iterator[Signal]:

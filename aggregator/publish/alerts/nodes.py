@@ -11,7 +11,6 @@ class NodeKind(StrEnum):
     """Upstream first: of two kinds that show signs in the same moment, the earlier is taken for the cause."""
 
     BRIDGE = "bridge"
-    ORACLE = "oracle"
     TOKEN = "token"
     PROTOCOL = "protocol"
     MARKET = "market"

@@ -72,6 +72,9 @@ class Picture:
         """by market: supplies of the last week that no later one exceeds, so the first is the highest"""
         self._market_nodes: dict[tuple[str, str], MarketKey] = {}
         self._of_collateral: dict[str, set[MarketKey]] = {}
+        self._pools: dict[tuple[str, str], set[MarketKey]] = {}
+        """reserves of a pool by protocol and chain: each is borrowed against all"""
+        self._pools_of: dict[str, set[tuple[str, str]]] = {}
         self._price_keys: dict[str, set[PriceKey]] = {}
         self._vaults_of: dict[tuple[str, str], set[AllocationKey]] = {}
         self._of_vault: dict[str, set[AllocationKey]] = {}
@@ -169,9 +172,10 @@ class Picture:
             peaks.popleft()
         return peaks[0][1] if peaks else 0.0
 
-    def borrowed_against(self, collateral: str) -> float | None:
-        """USD borrowed in all markets that take a token; None where no market told it."""
-        amounts = [self.markets[key].latest.borrow_usd for key in self.markets_of(collateral)]
+    def borrowed_against(self, token: str) -> float | None:
+        """USD borrowed in all markets that take a token, and in all pools that hold it; None where none of them told it."""
+        pooled = [key for pool in sorted(self._pools_of.get(token, ())) for key in sorted(self._pools[pool])]
+        amounts = [self.markets[key].latest.borrow_usd for key in (*self.markets_of(token), *pooled)]
         known = [amount for amount in amounts if amount is not None]
         return sum(known) if known else None
 
@@ -224,8 +228,11 @@ class Picture:
         for token in (observed.collateral, observed.loan):
             if token:
                 self.graph.connect(token_node(token), node)
-        if observed.collateral:
+        if observed.collateral and observed.collateral != observed.loan:
             self._of_collateral.setdefault(observed.collateral, set()).add(key)
+        else:
+            self._pools.setdefault(key[:2], set()).add(key)
+            self._pools_of.setdefault(observed.loan, set()).add(key[:2])
         if observed.supply_usd is not None:
             peaks = self._peaks.setdefault(key, deque())
             while peaks and peaks[-1][1] <= observed.supply_usd:

@@ -33,9 +33,6 @@ class Series(Generic[O]):
         self._on_time: deque[bool] = deque(maxlen=GAPS)
         self._fresh = FRESH
 
-    def __len__(self) -> int:
-        return len(self._items)
-
     def add(self, item: O, complete: bool = True) -> None:
         """Append; of two for the same moment the later one stands. One that is not complete counts as one that has not come."""
         if self._times and self._times[-1] == item.t:
@@ -63,11 +60,6 @@ class Series(Generic[O]):
     @property
     def latest(self) -> O:
         return self._items[-1]
-
-    @property
-    def first(self) -> O:
-        """The oldest that is kept."""
-        return self._items[0]
 
     def at(self, moment: Instant, known: Callable[[O], bool] | None = None) -> O | None:
         """The last observation at or before a moment, of those in which what is wanted is known."""

@@ -9,7 +9,6 @@ from statistics import median
 from aggregator.contagion.indicators import bridge_shortfall, price_gap, share_lost, soundness
 from aggregator.publish.alerts.condition import EvidenceValue, Signal
 from aggregator.publish.alerts.instant import DAY, Instant
-from aggregator.publish.alerts.nodes import Node, NodeKind
 from aggregator.publish.alerts.observations import Observed, PriceObserved
 from aggregator.publish.alerts.picture import WEEK, Picture, bridge_node, token_node
 from aggregator.publish.alerts.rules import BRIDGE_GAP, MILLION, ORACLE_GAP, PRICE_BREAK, SHADOW_GAP, Severity
@@ -128,8 +127,6 @@ def _oracle_gap(picture: Picture, token: str, sound: float, now: Instant) -> Ite
     gap, oracle = max(gaps, key=lambda pair: (pair[0], _name(pair[1])))
     borrowed = picture.borrowed_against(token)
     node = token_node(token)
-    place = Node(NodeKind.ORACLE, _name(oracle), "", token)
-    picture.graph.connect(node, place)
     evidence: dict[str, EvidenceValue] = {
         "oracle": _name(oracle),
         "oracle_price_usd": oracle.usd,

@@ -60,6 +60,10 @@ def test_a_fall_of_the_price_of_what_is_lent_is_no_outflow() -> None:
     history: list[Observed] = [*flat(30, collateral="wstETH", loan="WETH"), market(30, 6.5e6, 5.2e6, collateral="wstETH", loan="WETH")]
     history += [*(price(hour, 3000.0, "WETH") for hour in range(30)), price(30, 1950.0, "WETH")]
     assert told(history) == []
+    # a stablecoin that breaks is often still counted as a dollar: there an outflow stays one
+    pegged: list[Observed] = [*flat(24 * 8), market(24 * 8, 6.9e6, 5.2e6)]
+    pegged += [*(price(hour, 1.0, "USDC") for hour in range(24 * 8)), price(24 * 8, 0.9, "USDC")]
+    assert ("market-outflow", "aUSD", "warning") in rules(told(pegged))
     assert rules(told([one for one in history if getattr(one, "asset", "") != "WETH"])) == [("market-outflow", "wstETH", "warning")]
 
 

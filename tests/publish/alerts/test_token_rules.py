@@ -72,6 +72,18 @@ def test_an_oracle_that_does_not_follow() -> None:
     assert not [one for one in told([*oracle, *market_price, *small]) if "oracle-gap" in str(one.rules)]
 
 
+def test_in_a_pool_everything_is_borrowed_against_everything() -> None:
+    oracle = [price(hour, 1.0, source="oracle") for hour in range(0, QUIET + 6, 2)]
+    market_price = [*steady(), *(price(QUIET + hour, 0.94) for hour in (0, 2, 4))]
+    reserve = flat(QUIET + 6, supply=5e6, used=0.0, name="pool/aUSD", collateral="", loan="aUSD")
+    other = flat(QUIET + 6, supply=10e6, used=0.5, name="pool/USDC", collateral="")
+    severities = [
+        [one.severity for one in told([*oracle, *market_price, *rows]) if one.rule == "oracle-gap" or "oracle-gap" in str(one.rules)]
+        for rows in (reserve, [*reserve, *other])
+    ]
+    assert not severities[0] and "warning" in severities[1]
+
+
 def test_a_frozen_oracle_still_counts_for_contracts_use_it() -> None:
     oracle = [price(0, 1.0, source="chainlink"), price(2, 1.0, source="chainlink")]
     market_price = [*steady(), *(price(QUIET + hour, 0.9) for hour in (0, 2, 4))]
