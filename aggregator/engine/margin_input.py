@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from aggregator.engine.margin_terms import stated_terms
 from aggregator.model.identifiers import AssetId
 from aggregator.model.instrument import Holding, Instrument, InstrumentKind, VenueAccount, VenueBalance
 from aggregator.model.position import Component, Side
@@ -63,10 +64,15 @@ class MarginInput:
     left_out: tuple[Holding, ...] = ()
     """holdings of which the market lacks something"""
     owners: tuple[str, ...] = ()
+    terms: Mapping[str, object] = field(default_factory=dict)
+    """parameters that venues stated with the accounts, by method id"""
 
     def parameters_of(self, model: MarginModel[P]) -> P:
-        """The model's own, with the correlations that were given where the model reads any."""
+        """Those that the venue stated, else the model's own; with the correlations that were given where the model reads any."""
         parameters = model.default_parameters()
+        stated = self.terms.get(model.id)
+        if isinstance(stated, type(parameters)):
+            return stated
         if self.correlation is not None and isinstance(parameters, UnifiedParameters):
             return replace(parameters, correlation=(self.correlation.names, self.correlation.matrix))
         return parameters
@@ -116,6 +122,7 @@ def margin_input_of(picture: Picture) -> MarginInput:
         tuple(dict.fromkeys(missing)),
         left_out=left_out,
         owners=tuple(str(owner) for owner in portfolio.owners),
+        terms=stated_terms(portfolio.venue_accounts),
     ).with_warnings(remarks)
 
 
