@@ -13,6 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "owners", metavar="OWNER", nargs="+", help="0x and 40 hex digits, eth:0x…, eip155:1:0x…, or a name such as example.eth"
     )
+    parser.add_argument("--explain", action="store_true", help="show what every figure is made of; --json always has it")
     add_json_option(parser)
     add_chain_options(parser)
     add_venue_options(parser)
@@ -49,5 +50,5 @@ def run(arguments: argparse.Namespace) -> int:
         from aggregator.cli.report import print_report
 
         names = {chain: entry.name for chain, entry in load_chains(arguments.chains).chains.items()}
-        print_report(document, console(), names)
+        print_report(document, console(), names, arguments.explain)
     return 0

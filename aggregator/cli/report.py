@@ -16,6 +16,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from aggregator.cli.explain_report import explain_sections, liquidation_section
 from aggregator.cli.venue_report import venue_section
 from aggregator.cli.wording import amount, money, move, name_of, share, short_owner, unknown
 from aggregator.engine.schema import HealthDocument, LegDocument, LiquidationPriceDocument, MarginAccountDocument
@@ -56,12 +57,15 @@ class _Page:
     def wide(self) -> bool:
         return self.width >= WIDE
 
+    def account(self, account: MarginAccountDocument) -> str:
+        return _place(self, account)
+
     def chain(self, chain: str) -> str:
         return self.names.get(ChainId(chain), chain)
 
 
-def print_report(document: HealthDocument, console: Console, names: Mapping[ChainId, str] | None = None) -> None:
-    """Print the report; `names` gives chains' names by CAIP-2 id."""
+def print_report(document: HealthDocument, console: Console, names: Mapping[ChainId, str] | None = None, explained: bool = False) -> None:
+    """Print the report; `names` gives chains' names by CAIP-2 id; `explained` adds what every figure is made of."""
     page = _Page(document, names or {}, console.width)
     sections: list[tuple[str, RenderableType | None]] = [
         ("", _headline(page)),
@@ -70,7 +74,9 @@ def print_report(document: HealthDocument, console: Console, names: Mapping[Chai
         ("Margin accounts", _accounts(page)),
         ("At trading venues", venue_section(document.venue_accounts, page.narrow)),
         ("What would be liquidated first", _order(page)),
+        ("What a liquidation would cost", liquidation_section(document.margin_accounts, page.account, page.narrow)),
         ("Isolated and cross margin", _comparison(page)),
+        *(explain_sections(document.explain, page.named) if explained else ()),
         ("Missing", _missing(page)),
         ("Warnings", _warnings(page)),
     ]
@@ -161,11 +167,13 @@ def _balances(page: _Page) -> RenderableType | None:
     sums: dict[tuple[str, str], list[Decimal]] = {}
     unvalued: set[tuple[str, str]] = set()
     for chain, protocol, leg in _everything(page.document):
+        if leg.side in ("long", "short"):
+            continue  # what a position stands for is neither owned nor owed
         pair = sums.setdefault((chain, protocol), [Decimal(0), Decimal(0)])
         if leg.value_usd is None:
             unvalued.add((chain, protocol))
         else:
-            pair[leg.side in ("debt", "short")] += Decimal(leg.value_usd)
+            pair[leg.side == "debt"] += Decimal(leg.value_usd)
     if not sums:
         return Text("Nothing was found.", "dim")
     table = _table("Chain", "Protocol", ">Owned", ">Owed", *(() if page.narrow else (">Net",)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from aggregator.engine.explain_document import explain_document, loss_document
 from aggregator.engine.figures import down, fraction, money_down, money_up, percent, plain, probability, up, wad
 from aggregator.engine.schema import (
     ComparedFigure,
@@ -26,6 +27,7 @@ from aggregator.engine.schema import (
     PositionDocument,
     PriceDocument,
     ScenarioDocument,
+    ScoreBasisDocument,
     SnapshotDocument,
     WarningDocument,
 )
@@ -37,6 +39,7 @@ from aggregator.model.price import PriceBook
 from aggregator.model.snapshot import Snapshot
 from aggregator.risk.assessment import AccountAssessment, Assessment, LegAssessment, PositionAssessment
 from aggregator.risk.comparison import Comparison
+from aggregator.risk.explain import Explanation
 from aggregator.risk.liquidation import LiquidationPrice, Trigger
 from aggregator.risk.requirement import Requirement
 from aggregator.risk.valuation import ComponentValue
@@ -44,10 +47,14 @@ from aggregator.risk.valuation import ComponentValue
 __all__ = ["HealthDocument", "build_document", "to_json"]
 
 SCENARIOS_SHOWN = 10
+DAY_DECIMALS = 3
 
 
-def build_document(portfolio: Portfolio, prices: PriceBook, assessment: Assessment) -> HealthDocument:
+def build_document(
+    portfolio: Portfolio, prices: PriceBook, assessment: Assessment, explanation: Explanation | None = None
+) -> HealthDocument:
     """The document of an assessed portfolio. Pure."""
+    places = [_place(portfolio, number) for number in range(len(portfolio.margin_accounts) + len(portfolio.venue_accounts))]
     return HealthDocument(
         schema="crossmargin/health/1",
         owners=tuple(str(owner) for owner in portfolio.owners),
@@ -57,7 +64,7 @@ def build_document(portfolio: Portfolio, prices: PriceBook, assessment: Assessme
             *(venue_margin_account(account, own) for account, own in zip(portfolio.venue_accounts, assessment.venues, strict=True)),
         ),
         positions=tuple(_position(one, own, prices) for one, own in zip(portfolio.positions, assessment.positions, strict=True)),
-        health=_health(assessment),
+        health=_health(portfolio, assessment),
         isolated_versus_cross=_comparison(portfolio, assessment.comparison),
         coverage=CoverageDocument(
             complete=not assessment.missing,
@@ -65,6 +72,7 @@ def build_document(portfolio: Portfolio, prices: PriceBook, assessment: Assessme
         ),
         warnings=tuple(WarningDocument(code=remark.code, detail=remark.detail) for remark in assessment.warnings),
         venue_accounts=tuple(venue_account_document(account) for account in portfolio.venue_accounts),
+        explain=None if explanation is None else explain_document(assessment, explanation, tuple(places)),
     )
 
 
@@ -105,6 +113,14 @@ def _account(account: MarginAccount, own: AccountAssessment, prices: PriceBook) 
             prices=tuple(_liquidation_price(price) for price in own.prices),
             market_move=_optional_fraction(own.trigger.nearest) if own.trigger is not None else None,
             probability={name: probability(value) for name, value in own.probability.items()} if own.probability is not None else None,
+            days=None if own.outlook.lifetime.days is None else down(own.outlook.lifetime.days, DAY_DECIMALS),
+            days_detail=own.outlook.lifetime.why or None,
+            loss=None if own.outlook.loss is None else loss_document(own.outlook.loss),
+            expected_loss_usd=(
+                {name: money_up(value * own.outlook.loss.owner_usd) for name, value in own.probability.items()}
+                if own.probability is not None and own.outlook.loss is not None
+                else None
+            ),
         ),
         positions=tuple(_position(one, part, prices) for one, part in zip(account.positions, own.positions, strict=True)),
     )
@@ -186,8 +202,8 @@ def _component(one: ComponentValue) -> ComponentDocument:
     )
 
 
-def _health(own: Assessment) -> HealthFigures:
-    needed = own.requirement
+def _health(portfolio: Portfolio, own: Assessment) -> HealthFigures:
+    needed, basis = own.requirement, own.basis
     return HealthFigures(
         equity_usd=money_down(own.equity_usd) if own.equity_usd is not None else None,
         collateral_usd=money_down(own.collateral_usd),
@@ -202,6 +218,15 @@ def _health(own: Assessment) -> HealthFigures:
         score=down(own.score, 1) if own.score is not None else None,
         liquidation_probability=(
             {name: probability(value) for name, value in own.probability.any_account.items()} if own.probability is not None else None
+        ),
+        score_basis=(
+            ScoreBasisDocument(
+                driver=_place(portfolio, basis.driver) if basis.driver is not None else None,
+                oldest_input_age_seconds=basis.oldest_input_seconds,
+                histories={factor: tier.value for factor, tier in basis.tiers.items()},
+            )
+            if basis is not None
+            else None
         ),
         worst_scenario=ScenarioDocument(name=needed.worst.name, loss_usd=money_up(needed.worst.loss)) if needed is not None else None,
         expected_shortfall_usd=(

@@ -13,8 +13,10 @@ from aggregator.model.price import PriceBook
 from aggregator.reading.adapter import Adapter
 from aggregator.reading.catalogue import adapters
 from aggregator.reading.manifest import Capability, Support
-from aggregator.risk.assessment import Assessment, assess
+from aggregator.risk.assessment import Assessment, assess_prepared
+from aggregator.risk.explain import explain
 from aggregator.risk.policy import DEFAULT, Policy
+from aggregator.risk.prepared import prepare
 
 
 def policy_for(known: Iterable[Adapter], base: Policy = DEFAULT) -> Policy:
@@ -31,5 +33,6 @@ def policy_of(portfolio: Portfolio, prices: PriceBook) -> Policy:
 def judge(picture: Picture, policy: Policy | None = None) -> tuple[Assessment, HealthDocument]:
     """Assessment and document of one picture. Pure but for the list of adapters and of ways."""
     chosen = policy if policy is not None else policy_of(picture.portfolio, picture.prices)
-    assessment = assess(picture.portfolio, picture.prices, picture.history, chosen)
-    return assessment, build_document(picture.portfolio, picture.prices, assessment)
+    ready = prepare(picture.portfolio, picture.prices, picture.history, chosen)
+    assessment = assess_prepared(ready)
+    return assessment, build_document(picture.portfolio, picture.prices, assessment, explain(ready, assessment))

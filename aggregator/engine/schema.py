@@ -94,14 +94,37 @@ class LiquidationPriceDocument(Document):
     factor_move: str | None
 
 
+class LossDocument(Document):
+    """What a liquidation takes, USD: `owner_usd` is what is seized less what is repaid, of which slippage, gas, block builders and the
+    liquidator take their parts. `pays`: whether anybody would do it."""
+
+    owner_usd: str
+    repaid_usd: str
+    seized_usd: str
+    slippage_usd: str
+    gas_usd: str
+    builders_usd: str
+    liquidator_usd: str
+    bad_debt_usd: str
+    steps: int
+    pays: bool
+    health_after: str | None
+
+
 class LiquidationDocument(Document):
-    """`market_move`: the nearest common move of all market factors that makes it liquidatable."""
+    """`market_move`: the nearest common move of all market factors that makes it liquidatable. `days`: until it is at today's interest
+    rates and prices, null with the reason in `days_detail`. `loss`: of a liquidation at its line; `expected_loss_usd`: times the
+    probability by horizon."""
 
     liquidatable: bool | None
     blocked: str | None
     prices: tuple[LiquidationPriceDocument, ...]
     market_move: str | None
     probability: dict[str, str] | None
+    days: str | None = None
+    days_detail: str | None = None
+    loss: LossDocument | None = None
+    expected_loss_usd: dict[str, str] | None = None
 
 
 class MarginAccountDocument(Document):
@@ -126,6 +149,15 @@ class ScenarioDocument(Document):
     loss_usd: str
 
 
+class ScoreBasisDocument(Document):
+    """What the probability stands on; coverage stands beside it. `driver`: the account most likely to be liquidated within a day.
+    `histories`: by factor, whether hourly prices, daily ones, or its class alone told how much it moves."""
+
+    driver: str | None
+    oldest_input_age_seconds: int | None
+    histories: dict[str, str]
+
+
 class HealthFigures(Document):
     equity_usd: str | None
     collateral_usd: str
@@ -139,6 +171,7 @@ class HealthFigures(Document):
     margin_ratio: str | None
     score: str | None
     liquidation_probability: dict[str, str] | None
+    score_basis: ScoreBasisDocument | None = None
     worst_scenario: ScenarioDocument | None
     expected_shortfall_usd: dict[str, str] | None
     scenarios: tuple[ScenarioDocument, ...]
@@ -157,6 +190,54 @@ class ComparisonDocument(Document):
     requirement: ComparedFigure
     liquidation_trigger: ComparedFigure
     delta_by_factor: dict[str, ComparedFigure]
+
+
+class PartDocument(Document):
+    """`usd` = `share` · the measure of this part by itself; `scenario` sets that measure."""
+
+    name: str
+    share: str
+    usd: str
+    scenario: str
+
+
+class ContributionDocument(Document):
+    """`kind`: `prices` of a holding, or `liquidation` of an account. Negative where it hedges."""
+
+    where: str
+    what: str
+    kind: str
+    usd: str
+
+
+class WhereDocument(Document):
+    where: str
+    usd: str
+
+
+class ProbabilityShareDocument(Document):
+    """`own`: of this account alone; `share`: its part of the probability of any account. The parts sum."""
+
+    where: str
+    own: dict[str, str]
+    share: dict[str, str]
+
+
+class ExplainDocument(Document):
+    """Every figure taken apart. `isolated` and `transfer_aware` sum to their requirements, `contributions` and `by_account` (Euler) to
+    `requirement_usd`, and so do `left_out` (the figure less the figure without it) with `joint_usd`; `haircuts` to what is taken off."""
+
+    isolated: tuple[PartDocument, ...]
+    transfer_aware: tuple[PartDocument, ...]
+    pooled: PartDocument
+    contributions: tuple[ContributionDocument, ...]
+    by_account: tuple[WhereDocument, ...]
+    left_out: tuple[WhereDocument, ...]
+    joint_usd: str
+    haircuts: dict[str, str]
+    probability: tuple[ProbabilityShareDocument, ...]
+    driver: str | None
+    """the account most likely to be liquidated within a day"""
 
 
 class GapDocument(Document):
@@ -248,3 +329,4 @@ class HealthDocument(Document):
     coverage: CoverageDocument
     warnings: tuple[WarningDocument, ...]
     venue_accounts: tuple[VenueAccountDocument, ...] = ()
+    explain: ExplainDocument | None = None

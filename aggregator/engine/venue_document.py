@@ -88,6 +88,12 @@ def venue_margin_account(account: VenueAccount, own: VenueAssessment) -> MarginA
             ),
             market_move=None if own.trigger is None or own.trigger.nearest is None else fraction(own.trigger.nearest, 12),
             probability=None if own.probability is None else {name: probability(value) for name, value in own.probability.items()},
+            days_detail="funding rates are not followed",
+            expected_loss_usd=(
+                None
+                if own.probability is None or own.loss is None
+                else {name: money_up(value * own.loss) for name, value in own.probability.items()}
+            ),
         ),
         positions=(
             PositionDocument(

@@ -19,11 +19,14 @@ from aggregator.risk.coverage import Coverage
 from aggregator.risk.exposure import Exposures, Key
 from aggregator.risk.haircuts import Haircut, HaircutModel
 from aggregator.risk.liquidation import LiquidationPrice, Trigger, liquidation_prices, triggers
+from aggregator.risk.liquidation_loss import LiquidationCosts
+from aggregator.risk.liquidation_outlook import LiquidationOutlook, liquidation_outlooks
 from aggregator.risk.policy import DEFAULT, MODEL_VERSION, SCORE_VERSION, Policy
 from aggregator.risk.prepared import Prepared, prepare
 from aggregator.risk.probability import LiquidationProbability, probabilities
 from aggregator.risk.requirement import Requirement, requirement
 from aggregator.risk.score import score
+from aggregator.risk.score_basis import ScoreBasis, score_basis
 from aggregator.risk.transfer import trapped_collateral
 from aggregator.risk.valuation import EXACT, LegValue, PositionValue, Valuation, total
 from aggregator.risk.venue_assessment import VenueAssessment, venue_assessments, venue_totals
@@ -58,6 +61,7 @@ class AccountAssessment:
     trigger: Trigger | None
     probability: Mapping[str, float] | None
     """of being liquidated by horizon; None where a debt's value is not known; zero without debt"""
+    outlook: LiquidationOutlook
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class Assessment:
     """equity / requirement; None without a requirement"""
     score: float | None
     probability: LiquidationProbability | None
+    basis: ScoreBasis | None
+    """what the probability stands on; None where it is withheld"""
     order: tuple[Trigger, ...]
     """indebted accounts whose values are known, the first to be liquidated in a common fall first"""
     comparison: Comparison | None
@@ -87,6 +93,8 @@ class Assessment:
     score_version: str = SCORE_VERSION
     venues: tuple[VenueAssessment, ...] = ()
     """of the portfolio's venue accounts, in their order"""
+    venue_haircuts: tuple[tuple[Decimal, Haircut], ...] = ()
+    """USD and haircut of each balance at a venue"""
 
 
 def assess(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeries], policy: Policy = DEFAULT) -> Assessment:
@@ -102,8 +110,9 @@ def assess_prepared(ready: Prepared) -> Assessment:
     order = triggers(owed)
     chances = probabilities(owed, ready.breached, ready.outlook, policy)
 
+    outlooks = liquidation_outlooks(ready, LiquidationCosts())
     accounts = tuple(
-        _account(number, account, valuation, exposures, haircuts, owed, order, chances)
+        _account(number, account, valuation, exposures, haircuts, owed, order, chances, outlooks[number])
         for number, account in enumerate(portfolio.margin_accounts)
     )
     positions = tuple(_position((None, number), position, exposures, haircuts) for number, position in enumerate(valuation.positions))
@@ -112,6 +121,7 @@ def assess_prepared(ready: Prepared) -> Assessment:
         ready.venues, len(portfolio.margin_accounts), exposures, owed, order, chances.accounts, tuple(chances.any_account)
     )
     balances, borrowed, marked = venue_totals(ready.venues)
+    at_haircuts = _venue_haircuts(exposures, haircuts)
     collateral, debt = _sum(collateral, balances), _sum(debt, borrowed)
     needed = requirement(portfolio, exposures, ready.scenarios, policy) if covered.debt_known else None
     equity = _sum(_difference(collateral, debt), marked) if covered.debt_known else None
@@ -120,7 +130,9 @@ def assess_prepared(ready: Prepared) -> Assessment:
         accounts=accounts,
         positions=positions,
         collateral_usd=collateral,
-        collateral_after_haircuts_usd=_sum(_after_haircuts(accounts, positions), _venue_after_haircuts(exposures, haircuts)),
+        collateral_after_haircuts_usd=_sum(
+            _after_haircuts(accounts, positions), sum((value * (1 - cut.share) for value, cut in at_haircuts), Decimal(0))
+        ),
         debt_usd=debt if covered.debt_known else None,
         equity_usd=equity,
         requirement=needed,
@@ -128,6 +140,7 @@ def assess_prepared(ready: Prepared) -> Assessment:
         margin_ratio=margin_ratio(equity, needed) if covered.assets_known else None,
         score=score(chances.any_account["1d"]) if scored else None,
         probability=chances if scored else None,
+        basis=score_basis(ready, chances) if scored else None,
         order=order,
         comparison=compare(portfolio, exposures, order, equity, needed, ready.venues) if needed is not None else None,
         volatilities=moving,
@@ -137,6 +150,7 @@ def assess_prepared(ready: Prepared) -> Assessment:
             sorted({*covered.warnings, *_volatility_remarks(moving), *_oracle_remarks(portfolio, accounts), *_unscored(scored)})
         ),
         venues=at_venues,
+        venue_haircuts=at_haircuts,
     )
 
 
@@ -157,6 +171,7 @@ def _account(
     owed: Claims,
     order: Sequence[Trigger],
     chances: LiquidationProbability,
+    outlook: LiquidationOutlook,
 ) -> AccountAssessment:
     values = valuation.accounts[number]
     legs = [leg for position in values for leg in position.legs]
@@ -170,6 +185,7 @@ def _account(
         liquidation_prices(own, owed.exposures) if own is not None else (),
         next((trigger for trigger in order if trigger.account == number), None),
         chances.accounts[number] if own is not None else dict.fromkeys(chances.any_account, 0.0) if owes_nothing(account) else None,
+        outlook,
     )
 
 
@@ -202,11 +218,10 @@ def _sum(first: Decimal, second: Decimal) -> Decimal:
         return first + second
 
 
-def _venue_after_haircuts(exposures: Exposures, haircuts: HaircutModel) -> Decimal:
-    """Of the balances that venues hold."""
+def _venue_haircuts(exposures: Exposures, haircuts: HaircutModel) -> tuple[tuple[Decimal, Haircut], ...]:
     groups = {line.group for line in exposures.venues}
     owned = [one for one in exposures.holdings if one.group in groups and one.side is Side.COLLATERAL]
-    return sum((Decimal(repr(one.value)) * (1 - haircuts.haircut(one.shape, 0).share) for one in owned), Decimal(0))
+    return tuple((Decimal(repr(one.value)), haircuts.haircut(one.shape, 0)) for one in owned)
 
 
 def _after_haircuts(accounts: Sequence[AccountAssessment], positions: Sequence[PositionAssessment]) -> Decimal:

@@ -21,6 +21,9 @@ from aggregator.risk.valuation import ComponentValue, LegValue, PositionValue, V
 from aggregator.risk.venue_book import DOLLARS, VenueBook, VenuePart, discounts_of
 from aggregator.risk.venue_exposure import VenueLine, line_of, shape_of
 
+Key = tuple[int | None, int, int]
+"""margin account or None, position, leg"""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Lot:
@@ -85,6 +88,8 @@ class Exposures:
     """indebted margin accounts by the oracle that prices them"""
     venues: tuple[VenueLine, ...] = ()
     """the lines at which venue accounts are liquidated"""
+    labels: Mapping[Key, str] = field(default_factory=dict)
+    """name of each leg and of each part of a venue account"""
 
     def delta(self, group: int | None = None) -> dict[str, float]:
         """Signed first-order USD exposure by factor, of one group or of all."""
@@ -214,9 +219,6 @@ class Tree:
             yield from child.lots()
 
 
-Key = tuple[int | None, int, int]
-
-
 def expose(portfolio: Portfolio, valuation: Valuation, venues: Sequence[VenueBook] = ()) -> Exposures:
     """Exposures of everything that has a value. What has none is in the coverage, not here."""
     venues = [book for book in venues if not book.why]
@@ -267,7 +269,19 @@ def expose(portfolio: Portfolio, valuation: Valuation, venues: Sequence[VenueBoo
         builder.failures,
         _oracles(portfolio, groups),
         lines,
+        _labels(portfolio, valuation, venues),
     )
+
+
+def _labels(portfolio: Portfolio, valuation: Valuation, venues: Sequence[VenueBook]) -> dict[Key, str]:
+    found: dict[Key, str] = {}
+    for account, positions in _accounts(valuation):
+        for number, position in enumerate(positions):
+            found.update({(account, number, index): leg.leg.symbol for index, leg in enumerate(position.legs)})
+    for book in venues:
+        number = len(portfolio.margin_accounts) + book.account
+        found.update({(number, 0, index): part.label for index, part in enumerate(book.parts)})
+    return found
 
 
 def _venue_lines(

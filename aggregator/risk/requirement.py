@@ -183,7 +183,7 @@ def levels(portfolio: Portfolio, exposures: Exposures, scenarios: ScenarioSet, p
         measures[count:-1],
         policy,
     )
-    return Levels(exposures, columns.places, table, measure, measures, shares, _pool(columns, table, shares))
+    return Levels(exposures, columns, values, volatility, table, measure, measures, shares, _pool(columns, table, shares))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -262,7 +262,11 @@ class Levels:
     """Integrands, measures and shares, from which the requirement and its explanation follow."""
 
     exposures: Exposures
-    places: tuple[ChainId, ...]
+    columns: _Columns
+    values: Array
+    """lot multipliers (s, lots)"""
+    volatility: IntArray
+    """−1, 0 or 1 by scenario"""
     table: Tables
     measure: _Measure
     measures: Array
@@ -271,6 +275,10 @@ class Levels:
     """a of each place"""
     pool: Array
     """integrand of the joint part (s,)"""
+
+    @property
+    def places(self) -> tuple[ChainId, ...]:
+        return self.columns.places
 
     def requirement(self, policy: Policy) -> Requirement:
         """All figures."""
@@ -310,6 +318,21 @@ class Levels:
             max((float(one) for one in self.measure.shortfalls(aware_row, LOWER_LEVEL)), default=0.0),
             max((float(one) for one in self.measure.shortfalls(aware_row, HIGHER_LEVEL)), default=0.0),
         )
+
+
+def loss_of(holding: Holding, values: Array, volatility: IntArray) -> Array:
+    """What one holding adds to the loss of its group, signed, by scenario."""
+    shape = holding.shape
+    times = shape.at(values[:, shape.lot], volatility) if isinstance(shape, Curve) else multiplier(shape, values)
+    match holding.side:
+        case Side.DEBT:
+            return np.asarray(holding.high * times - holding.value)
+        case Side.SHORT:
+            return np.asarray(holding.value * times - holding.value)
+        case Side.LONG:
+            return np.asarray(holding.value - holding.value * times)
+        case _:
+            return np.asarray(holding.value - holding.low * times)
 
 
 def _pool(columns: _Columns, table: Tables, shares: Array) -> Array:
@@ -474,17 +497,22 @@ class _Columns:
 
 
 def _unsaved(needs: Array, costs: Array, resources: Array) -> Array:
-    """Least liquidation cost with these resources, shape (scenarios,): the accounts that cost most per dollar are cured first.
+    """Least liquidation cost with these resources, shape (scenarios,)."""
+    return np.asarray(unsaved_by_account(needs, costs, resources).sum(axis=0))
+
+
+def unsaved_by_account(needs: Array, costs: Array, resources: Array) -> Array:
+    """The same of each account, shape (accounts, scenarios): those that cost most per dollar are cured first.
 
     Curing a part of a need saves that part of the cost, which makes it a fractional knapsack, solved exactly by the greedy order.
     """
     if len(needs) == 0:
-        return np.zeros_like(resources)
+        return np.zeros((0, len(resources)))
     needs = np.where(needs > 0, np.maximum(needs, SMALLEST_NEED_USD), 0.0)
     worth = np.divide(costs, needs, out=np.zeros_like(costs), where=needs > 0)
     before = _needed_before(needs, worth) if len(needs) <= FEW_ACCOUNTS else _sorted_before(needs, worth)
     cured = np.clip(resources - before, 0.0, needs)
-    return np.asarray(costs.sum(axis=0) - (worth * cured).sum(axis=0))
+    return np.asarray(costs - worth * cured)
 
 
 def _needed_before(needs: Array, worth: Array) -> Array:

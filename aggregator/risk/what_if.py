@@ -8,7 +8,7 @@ reach zero on that way, which is exact. No shock changes no figure.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -16,20 +16,19 @@ from typing import TypeAlias
 
 from aggregator.model.position import MarginAccount, Side
 from aggregator.model.units import to_decimal
-from aggregator.risk.account_terms import AccountTerms, account_terms, cushion, moved, ratio
-from aggregator.risk.accrual import Growing, Lifetime, lifetime
+from aggregator.risk.account_terms import account_terms, cushion, moved, ratio
+from aggregator.risk.accrual import Lifetime
 from aggregator.risk.assessment import margin_ratio
 from aggregator.risk.claims import owes_nothing
-from aggregator.risk.exposure import Exposures, Key
-from aggregator.risk.haircuts import liquidity_part
-from aggregator.risk.liquidation_loss import Liquidated, LiquidationCosts, LiquidationLoss, liquidation_loss
+from aggregator.risk.exposure import Key
+from aggregator.risk.liquidation_loss import LiquidationCosts, LiquidationLoss
+from aggregator.risk.liquidation_outlook import account_lifetime, account_loss, legs_by_key
 from aggregator.risk.policy import Policy
 from aggregator.risk.prepared import Prepared
 from aggregator.risk.probability import LiquidationProbability, probabilities
 from aggregator.risk.requirement import Requirement, requirement
 from aggregator.risk.scenarios import scenario_set
 from aggregator.risk.score import score
-from aggregator.risk.shapes import delta_weights
 from aggregator.risk.shock import NO_SHOCK, Moves, Shock, resolve
 from aggregator.risk.shocked import ONE, Shocked, Shocking, scaled
 from aggregator.risk.transfer import trapped_collateral
@@ -115,7 +114,7 @@ class WhatIf:
         self._known = known
         self._shocking = Shocking(prepared)
         self._tokens = {asset: token for asset, token in prepared.portfolio.tokens.items() if asset in self._shocking.names}
-        self.legs: Mapping[Key, LegValue] = dict(_legs(prepared))
+        self.legs: Mapping[Key, LegValue] = legs_by_key(prepared)
         """every leg with its value before any shock"""
         self.terms = tuple(account_terms(number, self.legs, prepared) for number in range(len(prepared.portfolio.margin_accounts)))
         self.before = self.after(NO_SHOCK)
@@ -206,6 +205,7 @@ class WhatIf:
                 start = Fraction(0) if account.liquidatable else own.cushion
                 breach = start / (start - left) if start > 0 else Fraction(0)
         priced = own.debts_priced
+        lost = bool(liquidatable and priced and terms)
         return AccountState(
             number,
             health,
@@ -214,56 +214,9 @@ class WhatIf:
             breach,
             sums.collateral,
             sums.debt if priced else None,
-            self._lifetime(own, terms, moves),
-            self._loss(own, terms, shocked, moving, sums.debt) if liquidatable and priced and terms else None,
+            account_lifetime(own, terms, self.legs, moves.rates),
+            account_loss(own, terms, self.legs, shocked, moving, float(sums.debt), self.costs) if lost else None,
         )
-
-    def _lifetime(self, own: AccountTerms, terms: Sequence[tuple[Key, Decimal]], moves: Moves) -> Lifetime:
-        if not (own.by_oracle and terms) and not owes_nothing(own.account):
-            return Lifetime(None, "the account's values at its protocol's oracle could not be read")
-        return lifetime([self._growing(key, signed, moves) for key, signed in terms])
-
-    def _growing(self, key: Key, signed: Decimal, moves: Moves) -> Growing:
-        leg = self.legs[key].leg
-        rate = None if leg.terms is None or leg.terms.yearly_rate is None else float(leg.terms.yearly_rate)
-        if leg.side is Side.DEBT and rate is not None:
-            rate += float(moves.rates.get(leg.asset, 0))
-        return Growing(float(signed), rate, leg.symbol)
-
-    def _loss(
-        self, own: AccountTerms, terms: Iterable[tuple[Key, Decimal]], shocked: Shocked, moving: Volatilities, debt_usd: Decimal
-    ) -> LiquidationLoss | None:
-        collateral = debt = counted = bonus = collateral_usd = impact = 0.0
-        for key, signed in terms:
-            leg = self.legs[key]
-            if leg.leg.side is Side.DEBT:
-                debt -= float(signed)
-                continue
-            stated = leg.leg.terms
-            if stated is None or leg.value is None:
-                return None
-            oracle, value = float(signed / stated.liquidation_threshold), float(leg.value) * float(shocked.claim_multiplier(key))
-            collateral, counted, collateral_usd = collateral + oracle, counted + float(signed), collateral_usd + value
-            bonus += oracle * float(stated.liquidation_bonus)
-            impact += value * _impact(shocked.exposures, key, moving, value)
-        one = Liquidated(
-            own.account.chain,
-            collateral,
-            debt,
-            collateral_usd,
-            float(debt_usd),
-            threshold=counted / collateral if collateral else 0.0,
-            bonus=bonus / collateral if collateral else 0.0,
-            close_factor=float(own.account.close_factor),
-            impact=impact / collateral_usd if collateral_usd else 0.0,
-        )
-        return liquidation_loss(one, self.costs)
-
-
-def _legs(prepared: Prepared) -> Iterable[tuple[Key, LegValue]]:
-    for account, positions in [*enumerate(prepared.valuation.accounts), (None, prepared.valuation.positions)]:
-        for number, position in enumerate(positions):
-            yield from (((account, number, index), leg) for index, leg in enumerate(position.legs))
 
 
 def _value_after(leg: LegValue, key: Key, shocked: Shocked) -> Decimal:
@@ -281,9 +234,3 @@ def _stated_health(account: MarginAccount) -> Decimal | None:
 
 def _louder(one: Volatility, change: Fraction) -> Volatility:
     return one if change == 1 else replace(one, daily=one.daily * float(change))
-
-
-def _impact(exposures: Exposures, key: Key, moving: Volatilities, value: float) -> float:
-    """Share lost on selling this much at once."""
-    parts = delta_weights(exposures.leg_shapes[key])
-    return sum(weight * liquidity_part(moving[exposures.lots[lot].factor], value * weight) for lot, weight in parts.items())

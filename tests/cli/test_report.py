@@ -108,6 +108,7 @@ def test_everything_that_matters_is_said(width: int) -> None:
         "What you own and owe",
         "Margin accounts",
         "What would be liquidated first",
+        "What a liquidation would cost",
         "Isolated and cross margin",
         "Missing",
         "Warnings",
