@@ -172,11 +172,15 @@ class Picture:
             peaks.popleft()
         return peaks[0][1] if peaks else 0.0
 
-    def borrowed_against(self, token: str) -> float | None:
-        """USD borrowed in all markets that take a token, and in all pools that hold it; None where none of them told it."""
+    def borrowed_at(self, oracle: PriceObserved) -> float | None:
+        """USD borrowed at an oracle's price of a token: in the markets that take it and the pools that hold it, of the protocol and the
+        market that the oracle names, else of all. None where none of them told it."""
+        token, protocol = oracle.asset, oracle.source.partition(":")[2]
         pooled = [key for pool in sorted(self._pools_of.get(token, ())) for key in sorted(self._pools[pool])]
-        amounts = [self.markets[key].latest.borrow_usd for key in (*self.markets_of(token), *pooled)]
-        known = [amount for amount in amounts if amount is not None]
+        keys = [*self.markets_of(token), *pooled]
+        named = [key for key in keys if key[0] == protocol] or keys
+        named = [key for key in named if f"{key[1]}/{key[2]}/".startswith(f"{oracle.venue}/")] or named
+        known = [amount for key in named if (amount := self.markets[key].latest.borrow_usd) is not None]
         return sum(known) if known else None
 
     def exposed_vaults(self, chain: str, market: str, most: int = 5) -> list[tuple[str, float]]:

@@ -124,8 +124,10 @@ def _oracle_gap(picture: Picture, token: str, sound: float, now: Instant) -> Ite
     gaps = [(gap, one) for one in oracles if (gap := price_gap(one.usd, None if market is None else market * min(1.0, sound))) is not None]
     if not gaps:
         return
-    gap, oracle = max(gaps, key=lambda pair: (pair[0], _name(pair[1])))
-    borrowed = picture.borrowed_against(token)
+    # the widest gap of those that much is borrowed at; where there is none, the widest
+    much = [(gap, one) for gap, one in gaps if (picture.borrowed_at(one) or 0.0) > MILLION]
+    gap, oracle = max(much or gaps, key=lambda pair: (pair[0], _name(pair[1])))
+    borrowed = picture.borrowed_at(oracle)
     node = token_node(token)
     evidence: dict[str, EvidenceValue] = {
         "oracle": _name(oracle),

@@ -84,6 +84,17 @@ def test_in_a_pool_everything_is_borrowed_against_everything() -> None:
     assert not severities[0] and "warning" in severities[1]
 
 
+def test_a_wrong_oracle_counts_for_what_is_borrowed_at_it() -> None:
+    """A market with an oracle of the wrong scale and hardly any debt, beside a large one whose oracle is right."""
+    hours = range(0, QUIET, 2)
+    right = [price(hour, 1.0, source="oracle:morpho-blue", venue="eip155:1/0xaa") for hour in hours]
+    wrong = [price(hour, 100.0, source="oracle:morpho-blue", venue="eip155:1/0xbb") for hour in hours]
+    large, small = flat(QUIET, supply=50e6), flat(QUIET, supply=2e6, used=0.02, name="0xbb")
+    assert told([*steady(), *right, *wrong, *large, *small]) == []
+    alerts = told([*steady(), *right, *wrong, *large, *flat(QUIET, supply=2e6, name="0xbb")])
+    assert [(one.rule, one.evidence["oracle"]) for one in alerts] == [("oracle-gap", "oracle:morpho-blue eip155:1/0xbb")]
+
+
 def test_a_frozen_oracle_still_counts_for_contracts_use_it() -> None:
     oracle = [price(0, 1.0, source="chainlink"), price(2, 1.0, source="chainlink")]
     market_price = [*steady(), *(price(QUIET + hour, 0.9) for hour in (0, 2, 4))]
