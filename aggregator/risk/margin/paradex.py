@@ -25,6 +25,7 @@ from aggregator.risk.margin.interface import (
     Requirement,
     ScenarioTable,
 )
+from aggregator.risk.margin.lines import refuse_loans
 from aggregator.risk.margin.market import Array, BoolArray, Market
 from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, each_alone, quotes
 from aggregator.risk.pricing.black76 import CALL, PUT, greeks
@@ -167,7 +168,7 @@ class Paradex:
             return "dated futures are not listed"
         if not bool(np.any(~columns.spot)):
             return "there is no perpetual or option to margin"
-        return None
+        return refuse_loans(book, "the venue lends no assets: a borrowed one cannot be held")
 
     def requirement(self, book: MarginBook, market: Market, parameters: ParadexParameters, kind: Kind) -> Requirement:
         refuse(self.id, self.refusal(book, market))

@@ -32,6 +32,7 @@ from aggregator.risk.margin.interface import (
     Requirement,
     ScenarioTable,
 )
+from aggregator.risk.margin.lines import refuse_loans
 from aggregator.risk.margin.market import Array, BoolArray, Market
 from aggregator.risk.margin.quotes import Groups, Quotes, account_keys, each_alone, pair, quotes
 from aggregator.risk.pricing.black76 import CALL, PUT, greeks
@@ -243,9 +244,7 @@ class RiskMatrix:
     def refusal(self, book: MarginBook, market: Market) -> str | None:
         if not bool(np.any(~book.columns.spot)):
             return "there is no future, perpetual or option to margin"
-        if bool(np.any(book.columns.spot & (book.columns.units < 0))):
-            return "the venue lends no assets: a borrowed one cannot be held"
-        return None
+        return refuse_loans(book, "the venue lends no assets: a borrowed one cannot be held")
 
     def requirement(self, book: MarginBook, market: Market, parameters: RiskMatrixParameters, kind: Kind) -> Requirement:
         refuse(self.id, self.refusal(book, market))
