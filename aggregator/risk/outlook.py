@@ -116,8 +116,15 @@ def outlook(
 def forecast(factors: Sequence[str], classes: Sequence[FactorClass], hourly: Recent, daily: Recent, hour: int) -> Outlook:
     """Outlook from returns. `hour`: whole hours since the epoch at the end of the returns."""
     tiers = tuple(
-        Tier.HOURLY if fine >= HOURLY_WARM_UP else Tier.DAILY if coarse >= DAILY_WARM_UP else Tier.CLASS
-        for fine, coarse in zip(hourly.ages.tolist(), daily.ages.tolist(), strict=True)
+        # whoever makes a token can make its past too: a quiet history of what nobody knows calms nothing
+        Tier.CLASS
+        if kind is FactorClass.UNKNOWN
+        else Tier.HOURLY
+        if fine >= HOURLY_WARM_UP
+        else Tier.DAILY
+        if coarse >= DAILY_WARM_UP
+        else Tier.CLASS
+        for kind, fine, coarse in zip(classes, hourly.ages.tolist(), daily.ages.tolist(), strict=True)
     )
     usual = np.array([FACTORS[one].daily_volatility for one in classes])
     prior = stressed_matrix(tuple(classes))
