@@ -243,6 +243,7 @@ class _Columns:
             None if price is None else portfolio.in_numeraire(market, price),
             threshold,
             bonus,
+            closed=reserve.configuration.paused or not reserve.configuration.active,
         )
 
     def market(self, label: str) -> PopulationMarket:

@@ -118,6 +118,12 @@ class _Step:
         self.covers = self.worth / (1.0 + reserves.bonus[self.seizing.reserve])
         self.debts = self.owed * oracle[self.owing.reserve]
         self.market = self.book.account_market[positions.accounts[rows]]
+        self.can_seize, self.can_repay = (self._open(legs.reserve) for legs in (self.seizing, self.owing))
+
+    def _open(self, reserves: NDArray[np.intp]) -> Floats:
+        """1 for legs that can be seized or repaid now, 0 for those that are closed."""
+        closed = self.book.reserves.closed
+        return np.ones(len(reserves)) if closed is None else (~closed[reserves]).astype(np.float64)
 
     def per_account(self, legs: LegRows, values: Floats) -> Floats:
         return np.bincount(legs.owner, values, len(self.rows)).astype(np.float64, copy=False)
@@ -183,20 +189,21 @@ class _ProRata(_Step):
 
     def execute(self, sold: Floats, impact: Impact, gate: Gate | None) -> LiquidationRound:
         debt, worth = self.health.debt, self.per_account(self.seizing, self.worth)
-        whole = self.per_account(self.seizing, self.covers)
-        wanted = self.close_factor(worth, debt) * debt
+        whole = self.per_account(self.seizing, self.covers * self.can_seize)
+        repayable = self.per_account(self.owing, self.debts * self.can_repay)
+        wanted = np.minimum(self.close_factor(worth, debt) * debt, repayable)
         exhausted = wanted >= whole
         repaid = np.where(exhausted, whole, wanted)
         with np.errstate(divide="ignore", invalid="ignore"):
             part = np.where(exhausted, 1.0, repaid / whole)
-        bad = np.where(exhausted, debt - whole, 0.0)
-        leg_seized = self.worth * part[self.seizing.owner]
-        done = self.worthwhile(repaid, leg_seized, sold, impact, gate)
-        share = self.debts / debt[self.owing.owner]
-        leg_repaid, leg_bad = share * repaid[self.owing.owner], share * bad[self.owing.owner]
-        full = exhausted | (repaid >= debt)
+            share = np.where(repayable > 0.0, repaid / repayable, 0.0)
+        leg_seized = self.worth * self.can_seize * part[self.seizing.owner]
+        gone = exhausted & (self.per_account(self.seizing, self.worth * (1.0 - self.can_seize)) == 0.0)
+        done = self.worthwhile(repaid, leg_seized, sold, impact, gate) & ((repaid > 0.0) | gone)
         # what is closed is closed to the last unit, whatever the shares round to
-        leg_repaid = np.where(full[self.owing.owner], self.debts - leg_bad, leg_repaid)
+        share = np.where(repaid >= debt, 1.0, share)
+        leg_repaid = self.debts * self.can_repay * share[self.owing.owner]
+        leg_bad = np.where(gone[self.owing.owner], self.debts - leg_repaid, 0.0)
         return self.finish(done, repaid, leg_seized, leg_repaid, leg_bad)
 
 
@@ -206,6 +213,7 @@ class _BestPair(_Step):
     def execute(self, sold: Floats, impact: Impact, gate: Gate | None) -> LiquidationRound:
         first, second, owner = self._pairs()
         repay, takes_all = self._repayments(first, second, owner)
+        repay = repay * self.can_seize[first] * self.can_repay[second]
         gain = self.worth[first] / np.where(self.covers[first] > 0.0, self.covers[first], 1.0) - 1.0
         profit = np.where(repay > 0.0, repay * gain, -1.0)
         order = np.lexsort((np.arange(len(owner)), -profit, owner))

@@ -81,6 +81,7 @@ class _Building:
         self._markets: list[BookMarket] = []
         self._rows: list[tuple[int, int, float, float, float]] = []
         """asset, market, oracle price, threshold, bonus of each reserve"""
+        self._closed: list[bool] = []
         self._account_market: list[Codes] = []
         self._owners: list[Address] = []
         self._sides: tuple[list[tuple[Codes, Codes, Floats]], list[tuple[Codes, Codes, Floats]]] = ([], [])
@@ -96,6 +97,7 @@ class _Building:
                 self._assets[reserve.asset] = BookAsset(reserve.asset, reserve.symbol, reserve.decimals)
             price = np.nan if reserve.oracle_price is None or unit is None else float(reserve.oracle_price * unit)
             self._rows.append((self._codes[reserve.asset], code, price, float(reserve.threshold), float(reserve.bonus)))
+            self._closed.append(reserve.closed)
         self._account_market.append(np.full(len(market.owners), code, dtype=np.int32))
         self._owners.extend(market.owners)
         self.size += len(market.owners)
@@ -111,7 +113,7 @@ class _Building:
             tuple(self._assets.values()),
             np.array([np.nan if (price := self._usd(asset_id)) is None else float(price) for asset_id in self._assets]),
             tuple(self._markets),
-            Reserves(asset, columns[1].astype(np.int32), asset.copy(), columns[2], columns[3], columns[4]),
+            Reserves(asset, columns[1].astype(np.int32), asset.copy(), columns[2], columns[3], columns[4], np.array(self._closed)),
             np.concatenate(self._account_market),
             collateral,
             debt,

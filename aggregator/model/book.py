@@ -91,7 +91,7 @@ class Reserves:
 
     `asset`, `market`: codes into the book's tuples. `priced_by`: the asset whose market price the oracle follows, mostly `asset`
     itself. `oracle_price`: USD per whole token as the market's contract sees it, NaN where it did not answer. `threshold`, `bonus`:
-    shares of 1.
+    shares of 1. `closed`: nobody can seize it or repay it now (paused), though it counts; None where nothing is.
     """
 
     asset: Codes
@@ -100,9 +100,15 @@ class Reserves:
     oracle_price: Floats
     threshold: Floats
     bonus: Floats
+    closed: Mask | None = None
 
     def __len__(self) -> int:
         return len(self.asset)
+
+    @property
+    def columns(self) -> dict[str, NDArray[np.generic]]:
+        """All columns by name, without one that is not given."""
+        return {name: column for name in Reserves.__slots__ if (column := getattr(self, name)) is not None}
 
     def counted(self, prices: Floats) -> Floats:
         """price · threshold; what does not count as collateral weighs nothing even without a price."""
@@ -222,7 +228,7 @@ class Book:
     @property
     def nbytes(self) -> int:
         """Bytes of the columns that an evaluation reads; owners' names come on top."""
-        table = sum(int(getattr(self.reserves, name).nbytes) for name in Reserves.__slots__)
+        table = sum(int(column.nbytes) for column in self.reserves.columns.values())
         return self.collateral.nbytes + self.debt.nbytes + int(self.account_market.nbytes) + int(self.prices.nbytes) + table
 
     @property
@@ -291,9 +297,9 @@ def _check_tables(book: Book) -> None:
         raise InputError("the population is empty: no margin account")
     if len(book.prices) != len(book.assets):
         raise InputError(f"{len(book.assets)} assets but {len(book.prices)} prices")
-    for name in Reserves.__slots__:
-        if len(getattr(reserves, name)) != len(reserves):
-            raise InputError(f"reserve column {name} has {len(getattr(reserves, name))} rows, expected {len(reserves)}")
+    for name, column in reserves.columns.items():
+        if len(column) != len(reserves):
+            raise InputError(f"reserve column {name} has {len(column)} rows, expected {len(reserves)}")
     _check_codes("a reserve's asset", reserves.asset, len(book.assets))
     _check_codes("a reserve's priced_by", reserves.priced_by, len(book.assets))
     _check_codes("a reserve's market", reserves.market, len(book.markets))

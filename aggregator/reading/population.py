@@ -20,7 +20,7 @@ from aggregator.reading.adapter import OracleQuote
 class PopulationReserve:
     """An asset on the terms that some accounts hold it on. `oracle_price`: of one whole token in the market's numeraire, None unknown.
 
-    `threshold`, `bonus`: shares of 1, both 0 for what does not count as collateral.
+    `threshold`, `bonus`: shares of 1, both 0 for what does not count as collateral. `closed`: nobody can seize or repay it now.
     """
 
     asset: AssetId
@@ -29,6 +29,7 @@ class PopulationReserve:
     oracle_price: Decimal | None
     threshold: Decimal = Decimal(0)
     bonus: Decimal = Decimal(0)
+    closed: bool = False
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@
 | `oracle_price_usd` | of one whole token, as the market's contract sees it; empty where it is not known |
 | `liquidation_threshold` | share of 1, for collateral |
 | `liquidation_bonus`, `price_usd`, `priced_by`, `symbol`, `decimals` | optional |
+| `closed` | optional: 1 where nobody can seize or repay the asset in the market now (paused); 0 or empty where one can |
 | `close_factor`, `mild_close_factor`, `mild_above`, `small_value`, `minimum_leftover`, `mild_of_pair` | optional: the market's liquidation
 rule, from its first row |
 
@@ -41,6 +42,7 @@ NUMBERS = (
     "price_usd",
     "liquidation_threshold",
     "liquidation_bonus",
+    "closed",
     "decimals",
     "close_factor",
     "mild_close_factor",
@@ -127,6 +129,7 @@ def book_from_table(table: Table, source: str) -> Book:
             oracle_price=_first_known(reserve, oracle, count),
             threshold=threshold[reserve_first],
             bonus=bonus[reserve_first],
+            closed=_closed(rows, reserve, count),
         ),
         market[account_first].astype(np.min_scalar_type(len(markets))),
         rows.legs(~owed, account, reserve, amounts, count),
@@ -261,6 +264,13 @@ def _reserves(
     return _first_and_codes(key)
 
 
+def _closed(rows: _Rows, reserve: Codes, count: int) -> NDArray[np.bool_] | None:
+    """Reserves that nobody can seize or repay now: any row says so; None where the file does not tell."""
+    if not rows.has("closed"):
+        return None
+    return np.bincount(reserve, rows.numbers("closed", 0.0, 1.0, default=0.0), count) > 0.0
+
+
 def _priced_by(rows: _Rows, asset: Codes, names: list[str]) -> tuple[Codes, list[str]]:
     """Code of the asset that prices each row, and the names with those that only price."""
     if not rows.has("priced_by"):
@@ -326,6 +336,8 @@ def table_of(book: Book) -> Table:
         "liquidation_threshold": number(book.reserves.threshold[reserve]),
         "liquidation_bonus": number(book.reserves.bonus[reserve]),
     }
+    if book.reserves.closed is not None:
+        columns["closed"] = number(book.reserves.closed[reserve].astype(np.float64))
     for name in RULE:
         columns[name] = number(np.array([float(getattr(one.rule, name)) for one in book.markets])[market])
     return pyarrow.table(columns)

@@ -256,6 +256,25 @@ def test_markets_where_nobody_can_liquidate() -> None:
     assert not result.account_repaid.any()
 
 
+@pytest.mark.parametrize("pairing", list(Pairing))
+def test_what_is_paused_counts_but_cannot_be_seized_or_repaid(pairing: Pairing) -> None:
+    wallets = [
+        ({"A": 50.0, "B": 50.0}, {"USD": 9000.0}),  # half of the collateral is paused
+        ({"B": 100.0}, {"USD": 9000.0}),  # all of it
+        ({"A": 100.0}, {"EUR": 9000.0}),  # the debt is
+        ({"A": 10.0, "B": 1.0}, {"USD": 9000.0}),  # what is left over is, so nothing is written off
+        ({"A": 10.0}, {"USD": 5000.0, "EUR": 1000.0}),  # a debt that nobody can repay is written off with the rest
+    ]
+    book = small_book(wallets, {"A": 100.0, "B": 100.0, "USD": 1.0, "EUR": 1.0}, threshold=0.8, bonus=0.05, rule=WHOLE)
+    paused = replace(book, reserves=replace(book.reserves, closed=np.array([False, True, False, True])))
+    result = cascade(paused, book.prices, no_impact(4), terms=LiquidationTerms(pairing))
+    assert result.settled
+    assert result.account_repaid.tolist() == pytest.approx([5000 / 1.05, 0.0, 0.0, 1000 / 1.05, 1000 / 1.05])
+    assert result.account_bad_debt.tolist() == pytest.approx([0.0, 0.0, 0.0, 0.0, 6000 - 1000 / 1.05])
+    assert result.waiting_debt == pytest.approx(9000 - 5000 / 1.05 + 9000 + 9000 + 9000 - 1000 / 1.05)
+    assert sum(result.ledger.losses().values()) == 0
+
+
 def test_best_pair_takes_one_collateral_and_one_debt() -> None:
     wallets = [({"A": 60.0, "B": 50.0}, {"USD": 9000.0, "EUR": 500.0})]
     book = small_book(

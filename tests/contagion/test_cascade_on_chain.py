@@ -197,12 +197,14 @@ async def test_what_is_foretold_before_a_shock_is_what_the_contracts_see_after_i
     assert set(np.flatnonzero(foretold.cascade.first_round == 1)) == set(np.flatnonzero(verdicts))
 
 
-async def test_round_after_round_the_pools_end_where_the_simulation_ends(still: World) -> None:
+@pytest.mark.parametrize("factor", ["0.93", "0.8", "0.6"])
+async def test_round_after_round_the_pools_end_where_the_simulation_ends(still: World, factor: str) -> None:
     """Until the pools let nobody be liquidated any more: what every account has left and owes then, to 1e-7 of what it had."""
-    await controls.move_price(still, "ETH", "0.93")
+    await controls.move_price(still, "ETH", factor)
     first = await _book(still)
     result = cascade(first, first.prices, no_impact(len(first.assets)), terms=LiquidationTerms(Pairing.BEST_PAIR, dust_usd=0.0))
     assert result.settled and result.rounds >= 2
+    assert first.reserves.closed is not None and first.reserves.closed.any(), "one of the reserves is paused"
     book, rounds = first, 0
     while cases := _of(book, _first_round(book)[1], "aave-v3", "spark"):
         for said, protocol, chain_id, _ in cases:

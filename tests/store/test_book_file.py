@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -164,3 +165,20 @@ def test_columns_are_read_without_an_object_a_row() -> None:
         tracemalloc.stop()
     assert book.size == count // 2
     assert peak < 200 * count
+
+
+def test_closed_reserves_come_back(tmp_path: Path) -> None:
+    book = random_book(3, accounts=20)
+    closed = np.arange(len(book.reserves)) % 5 == 0
+    path = tmp_path / "book.parquet"
+    parquet.write_table(table_of(replace(book, reserves=replace(book.reserves, closed=closed))), path)
+    back = read_book(path)
+    assert back.reserves.closed is not None
+    told = {
+        (back.reserves.market[row], str(back.assets[back.reserves.asset[row]].asset)): bool(back.reserves.closed[row])
+        for row in range(len(back.reserves))
+    }
+    markets = {market.market: code for code, market in enumerate(back.markets)}
+    for row in np.unique(book.collateral.reserves()).tolist():
+        market = markets[book.markets[int(book.reserves.market[row])].market]
+        assert told[market, str(book.assets[int(book.reserves.asset[row])].asset)] == closed[row]
