@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregator.cli.plot_payoff import payoff_curve
 from aggregator.cli.plot_style import (
     BLUE,
     GREY,
@@ -64,6 +65,7 @@ def what_if_plots(run: WhatIfRun, folder: Path, form: str, names: Mapping[ChainI
     made: dict[str, Figure] = {"before-and-after": before_and_after(run, names)}
     if run.start.before.requirement is not None and run.after.requirement is not None:
         made["scenarios"] = scenario_bars(run.start.before.requirement, run.after.requirement, run.request.shock.words)
+    made.update(_payoff(run))
     for number, one in sorted(run.surfaces.items()):
         account = run.acted.portfolio.margin_accounts[number]
         title = _account_title(run, number, names)
@@ -71,10 +73,28 @@ def what_if_plots(run: WhatIfRun, folder: Path, form: str, names: Mapping[ChainI
     return written(made, folder, form)
 
 
+def _payoff(run: WhatIfRun) -> dict[str, Figure]:
+    """Of the factor that matters most, or of what the axes name."""
+    from aggregator.risk.payoff import main_factor, portfolio_payoff
+
+    before, after = run.start.prepared.exposures, run.what_if.prepared.exposures
+    chosen = next((name for name in before.factors if name in run.request.axes), None) or main_factor(before)
+    if chosen is None:
+        return {}
+    acted = portfolio_payoff(after, chosen) if run.request.actions and chosen in after.factors else None
+    return {"payoff": payoff_curve(portfolio_payoff(before, chosen), f"Equity over moves of {short(chosen)}", acted)}
+
+
 def book_plots(run: BookRun, folder: Path, form: str) -> list[Path]:
-    """Requirement and equity by method, and the scenarios of each method that has some."""
+    """Requirement and equity by method, the pay-off of each underlying, and the scenarios of each method that has some."""
+    from aggregator.risk.payoff import book_payoff
+
     require_matplotlib()
     made = {"methods": method_bars(run.methods, run.request.shock.words)}
+    for name in run.given.book.underlyings:
+        made[f"payoff-{slug(name)}"] = payoff_curve(
+            book_payoff(run.given.book, run.given.market, name), f"Pay-off over moves of {short(name)}"
+        )
     for one in run.methods:
         if one.before is not None and one.after is not None and len(one.before.scenarios.names) > 1:
             made[f"scenarios-{slug(one.method)}"] = method_scenarios(one)

@@ -348,6 +348,7 @@ def test_plots_of_owners_are_written(engine: Callable[..., Any], tmp_path: Path,
     names = {path.name for path in folder.iterdir()}
     assert names == {
         "before-and-after.png",
+        "payoff.png",
         "scenarios.png",
         "surface-1-aave-v3-eip155-1.png",
         "surface-2-aave-v3-eip155-1.png",
@@ -384,14 +385,14 @@ def test_plots_of_a_book_are_written(file: Path, tmp_path: Path) -> None:
         str(tmp_path / "p"),
     ]
     assert command_line.main(words) == 0
-    assert {path.name for path in (tmp_path / "p").iterdir()} == {"methods.png", "scenarios-derive-pmrm2.png"}
+    assert {path.name for path in (tmp_path / "p").iterdir()} == {"methods.png", "payoff-eth.png", "scenarios-derive-pmrm2.png"}
 
 
 def test_plots_of_a_portfolio_that_owes_nothing(tmp_path: Path) -> None:
     from aggregator.cli.plots import what_if_plots
 
     paths = what_if_plots(ran(portfolio((), wallet(leg(WETH, 1))), "ETH=-35%", surfaces=True), tmp_path, "png", {})
-    assert [path.name for path in paths] == ["before-and-after.png", "scenarios.png"]
+    assert [path.name for path in paths] == ["before-and-after.png", "scenarios.png", "payoff.png"]
 
 
 def test_names_are_never_read_as_formulas(tmp_path: Path) -> None:
