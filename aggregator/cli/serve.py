@@ -10,7 +10,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +57,7 @@ async def _serve(arguments: argparse.Namespace, started: float) -> int:
         settings = load_settings(**given)
         url = settings.database_url.get_secret_value()
         begin(settings.log, Redaction.of_environment(url))
-        runner = await stack.enter_async_context(service(settings, local.owners if local is not None else ()))
+        runner = await stack.enter_async_context(service(settings, local.owners, local.clock) if local is not None else service(settings))
         address = await _listen(runner, settings)
         _say(arguments, address, time.perf_counter() - started, await local.verifiers(address) if local is not None else {})
         await ended.wait()
@@ -86,8 +86,8 @@ def _ending() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def service(settings: Settings, owners: tuple[str, ...] = ()) -> AsyncIterator[web.AppRunner]:
-    """Everything but the port, running. `owners` are watched from the start."""
+async def service(settings: Settings, owners: tuple[str, ...] = (), clock: Callable[[], float] = time.time) -> AsyncIterator[web.AppRunner]:
+    """Everything but the port, running. `owners` are watched from the start; `clock` is what the age of a head is measured by."""
     from aiohttp import web
 
     from aggregator.api.application import application
@@ -98,11 +98,13 @@ async def service(settings: Settings, owners: tuple[str, ...] = ()) -> AsyncIter
     from aggregator.chains.configuration import load_chains
     from aggregator.chains.network import Network
     from aggregator.cli.page_assets import echarts_directory
+    from aggregator.engine.alerting import alerting
     from aggregator.engine.attesting import attester
-    from aggregator.engine.live import Live
+    from aggregator.engine.live import Live, owner_listener
     from aggregator.engine.live_assess import Workers
     from aggregator.engine.live_stream import StreamHub
     from aggregator.engine.live_systemic import Systemic
+    from aggregator.engine.settings import journal_folder
     from aggregator.engine.snapshot import Engine
     from aggregator.model.identifiers import parse_address
     from aggregator.store.database import Database
@@ -113,8 +115,8 @@ async def service(settings: Settings, owners: tuple[str, ...] = ()) -> AsyncIter
         await stack.enter_async_context(database)
         network = await stack.enter_async_context(Network(configuration, rpc_overrides=rpc_overrides(settings.rpc, configuration)))
         hub = StreamHub(database)
-        live = Live(Engine(network), database, hub, Workers(settings.workers), settings)
-        systemic = Systemic(settings.population, network, live.chains, settings.population_seconds, live.population_read)
+        live = Live(Engine(network, clock=clock), database, hub, Workers(settings.workers), settings)
+        systemic = Systemic(settings.population, network, live.chains, settings.population_seconds, live.population_read, clock)
         app = App(
             live=live,
             database=database,
@@ -128,6 +130,12 @@ async def service(settings: Settings, owners: tuple[str, ...] = ()) -> AsyncIter
             attester=await attester(live, settings),
         )
         app.metrics.observe(live)
+        await hub.open()
+        desk = await stack.enter_async_context(
+            alerting(journal_folder(settings), database, live.tell_alerts, settings.allow_private_webhooks)
+        )
+        live.listeners.append(owner_listener(desk))
+        systemic.listeners.append(desk.population)
         await live.start()
         stack.push_async_callback(live.stop)
         population = asyncio.create_task(systemic.run())
@@ -178,8 +186,9 @@ def _say(arguments: argparse.Namespace, address: str, seconds: float, verifiers:
 class _Local:
     """Local chains as settings, and their owners."""
 
-    def __init__(self, world: World, folder: str) -> None:
-        self._world = world
+    def __init__(self, world: World, folder: str, late: float) -> None:
+        """`late`: how many seconds the chains' time is behind ours."""
+        self._world, self._late = world, late
         self._key = secrets.token_bytes(32)
         self.owners = tuple(owner.address for owner in world.owners)
         self.settings: dict[str, Any] = {
@@ -189,6 +198,10 @@ class _Local:
             "population": "live",
             "signing_key": self._key.hex(),
         }
+
+    def clock(self) -> float:
+        """The chains' time, seconds since the epoch."""
+        return time.time() - self._late
 
     async def verifiers(self, address: str) -> dict[str, str]:
         """Put the verifying contract on every chain, for this service's key and gateway; where it stands, by chain."""
@@ -215,6 +228,7 @@ async def _local_network() -> AsyncIterator[_Local]:
         async with local_network(progress=progress.tell) as world:
             progress.stop()
             with tempfile.TemporaryDirectory(prefix="crossmargin-serve-") as folder:
-                yield _Local(world, folder)
+                late = time.time() - max([await chain.now() for chain in world.chains.values()])
+                yield _Local(world, folder, late)
     finally:
         progress.stop()

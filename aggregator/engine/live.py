@@ -17,6 +17,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aggregator.chains.arguments import OwnerAddress, OwnerName, parse_owner, resolve_chain
+from aggregator.engine.alerting import AlertDesk
 from aggregator.engine.chain import ChainReading
 from aggregator.engine.live_assess import Assessed, Workers, assess
 from aggregator.engine.live_blocks import WINDOW, Trail
@@ -26,6 +27,7 @@ from aggregator.engine.live_head import HeadFollower
 from aggregator.engine.live_owner import Concerned, Followed, kept_though_silent, owner_key
 from aggregator.engine.live_stream import StreamHub
 from aggregator.engine.live_systemic import Population
+from aggregator.engine.schema import HealthDocument
 from aggregator.engine.settings import Settings
 from aggregator.engine.snapshot import Engine, picture
 from aggregator.model.errors import IncompleteError
@@ -33,7 +35,7 @@ from aggregator.model.identifiers import AccountId, Address, ChainId
 from aggregator.model.snapshot import Block
 from aggregator.store import chronicle, watch
 from aggregator.store.chronicle import Entry, Event, Withdrawal
-from aggregator.store.database import Database
+from aggregator.store.database import Database, DatabaseUnavailable
 from aggregator.store.watch import StoredAlert
 
 log = logging.getLogger(__name__)
@@ -237,7 +239,12 @@ class Live:
         await self._publish(entry, show)
         for (one, _), before in zip(made, former, strict=True):
             for listener in self.listeners:
-                await listener(one, before, chain)
+                try:
+                    await listener(one, before, chain)
+                except DatabaseUnavailable:
+                    raise
+                except Exception:  # a fault of ours in one of them must not cost the others their figures
+                    log.exception("a listener of %s failed", one.key)
         return len(made)
 
     async def _assess(self, one: Followed) -> Assessed | None:
@@ -337,6 +344,16 @@ class Live:
             if place < surplus or one.asked_at < now - self.settings.guest_seconds:
                 del self.followed[one.key]
                 self.concerned.leave(one.key)
+
+
+def owner_listener(desk: AlertDesk) -> Listener:
+    """Watched owners' assessments go to the alert desk; guests have asked for nothing."""
+
+    async def tell(one: Followed, before: Assessed | None, chain: ChainId) -> None:
+        if one.watched and one.assessed is not None:
+            await desk.owner(HealthDocument.model_validate_json(one.assessed.body))
+
+    return tell
 
 
 def _numbered(events: Sequence[Event], ids: Sequence[int]) -> tuple[Event, ...]:

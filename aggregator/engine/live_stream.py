@@ -105,7 +105,9 @@ class StreamHub:
         return len(self._subscribers)
 
     async def open(self) -> None:
-        """Remember what the store has."""
+        """Remember what the store has; once."""
+        if self._backlog:
+            return
         async with self._database.reading() as connection:
             self._backlog.extend(await newest_events(connection, BACKLOG))
         if self._backlog:

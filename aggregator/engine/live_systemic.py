@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +19,8 @@ from aggregator.contagion.lenders import lender_network
 from aggregator.contagion.network import ExposureNetwork
 from aggregator.contagion.ranking import Ranking
 from aggregator.engine import analysis
-from aggregator.engine.population import PopulationReader, PopulationRequest
+from aggregator.engine.chain import Clock
+from aggregator.engine.population import LivePopulation, PopulationReader, PopulationRequest
 from aggregator.model.book import Book
 from aggregator.model.errors import CrossmarginError, InputError
 from aggregator.model.snapshot import Gap, Snapshot
@@ -58,6 +59,9 @@ class Systemic:
     every_seconds: float
     changed: Callable[[Population], object] = lambda _: None
     """told of every new population"""
+    clock: Clock = time.time
+    listeners: list[Callable[[LivePopulation], Awaitable[object]]] = field(default_factory=list)
+    """given every population that was read from the chains, before its figures are served"""
     population: Population | None = None
     trouble: str = "no population is read: CROSSMARGIN_POPULATION names none"
     _made: dict[object, object] = field(default_factory=dict)
@@ -68,7 +72,7 @@ class Systemic:
         if self.source is None:
             return
         self.trouble = "the population is being read"
-        reader = PopulationReader(self.network)
+        reader = PopulationReader(self.network, clock=self.clock)
         while True:
             pause = self.every_seconds
             try:
@@ -87,6 +91,11 @@ class Systemic:
         found = await reader.take(PopulationRequest(only_chains=self.chains))
         if found.book is None:
             raise CrossmarginError(f"no account was found: {found.gaps[0].why if found.gaps else 'nobody is there'}")
+        for listener in self.listeners:
+            try:
+                await listener(found)
+            except Exception:  # a fault of ours in one of them must not cost the others their figures
+                log.exception("a listener of populations failed")
         return Population("everybody on the chains", time.time_ns(), found.book, None, found.evidence, found.snapshots, found.gaps)
 
     def _load(self, path: Path) -> Population:

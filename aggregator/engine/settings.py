@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     events_days: Count = 7
     population: str | None = None
     population_seconds: Seconds = 600.0
+    journals: Path | None = None
     allow_private_webhooks: bool = False
 
     @classmethod
@@ -105,3 +106,11 @@ def load_settings(**given: Any) -> Settings:
         raise InputError(f"{name}: {first['msg']}") from None
     except (ValueError, TypeError, AttributeError, YAMLError) as error:
         raise ConfigurationError(file or "environment", None, "", f"expected settings by name: {type(error).__name__}") from None
+
+
+def journal_folder(settings: Settings) -> Path:
+    """Where alerts' journals are kept: as set, or beside a SQLite file, or in the user's data folder."""
+    if settings.journals is not None:
+        return settings.journals
+    kind, _, file = settings.database_url.get_secret_value().partition(":///")
+    return Path(f"{file}.journals") if kind.startswith("sqlite") and file else user_data_path("crossmargin") / "journals"
