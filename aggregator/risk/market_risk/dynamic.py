@@ -1,7 +1,7 @@
 """The dynamic market haircut: the 99 % quantile of the worst loss until a liquidation is done, calm before and quick in a collapse.
 
     σ        = σ_now^p · (σ_usual^(1−w') · 5 %^w')^(1−p)          w' = 0.8·w, w: how far the asset belongs to the volatile class
-    q        = κ·σ·T^0.52 · path · exp(0.25·w·fall + 0.2·misses + offset)
+    q        = κ·σ·T^0.52 · path · exp(0.25·w·fall + 0.4·misses + offset)
     ordinary = max(1 − e^(−q), 4.2 % or, for the close, 2.1 %)  pegs break and do not diffuse: nothing stands below a break
     haircut  = max(min(ordinary, lowest of the last five days + 8 points), collapse floor)
 
@@ -51,7 +51,7 @@ class Parameters:
     market_half_life: float = 2.0
     market_lowest: float = -1.5
     market_highest: float = 0.25
-    excitement: float = 0.2
+    excitement: float = 0.4
     excitement_keep: float = 0.8
     recalibration: float = 0.04
     recalibration_shared: float = 0.3
