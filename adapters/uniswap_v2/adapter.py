@@ -24,6 +24,7 @@ from aggregator.model.position import Position
 from aggregator.model.snapshot import Gap
 from aggregator.model.token import Token, TokenKind
 from aggregator.reading.adapter import Adapter, Holdings, Scope
+from aggregator.reading.depth import PoolDepth
 from aggregator.reading.reads import Log, Read, why
 
 DECIMALS = 18
@@ -50,6 +51,12 @@ class UniswapV2(Adapter):
     Contracts: `factory`. Parameters: `init_code_hash` of the pairs, `bases` (symbols of the chain's main tokens), `symbol` of the pair
     tokens for people.
     """
+
+    async def depths(self, scope: Scope, tokens: tuple[Address, ...]) -> tuple[PoolDepth, ...]:
+        """What can be sold into pairs with the chain's main tokens; see `depth.py`."""
+        from adapters.uniswap_v2.depth import pair_depths
+
+        return await pair_depths(scope, tokens)
 
     async def read(self, scope: Scope) -> Holdings:
         gaps: list[Gap] = []

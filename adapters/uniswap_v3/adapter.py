@@ -21,6 +21,7 @@ from aggregator.model.snapshot import Gap
 from aggregator.reading.abi import Function
 from aggregator.reading.adapter import Adapter, Holdings, Scope
 from aggregator.reading.concentrated import MAX_TICK, MIN_TICK, Pair, fee_growth_inside, sqrt_ratio_at_tick, withdrawal
+from aggregator.reading.depth import PoolDepth
 from aggregator.reading.reads import Read, Word, why
 
 TOKEN_OF_OWNER_BY_INDEX = Function("tokenOfOwnerByIndex(address,uint256)(uint256)")
@@ -62,6 +63,12 @@ class UniswapV3(Adapter):
 
     Contracts: `position_manager`, `factory`. Amounts and fees equal what a full `decreaseLiquidity` and `collect` would pay.
     """
+
+    async def depths(self, scope: Scope, tokens: tuple[Address, ...]) -> tuple[PoolDepth, ...]:
+        """What can be sold into pools with the chain's main tokens; see `depth.py`."""
+        from adapters.uniswap_v3.depth import pool_depths
+
+        return await pool_depths(scope, tokens)
 
     async def read(self, scope: Scope) -> Holdings:
         counted = {owner: scope.reads.call(scope.contract("position_manager"), BALANCE_OF, owner) for owner in scope.owners}

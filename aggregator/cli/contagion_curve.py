@@ -62,7 +62,7 @@ def _population(arguments: argparse.Namespace, given: Given, falls: tuple[float,
 
     book = given.book
     assert book is not None
-    impact = impact_given(arguments, book)
+    impact = impact_given(arguments, given)
     study = curve(book, arguments.asset, np.array(falls), GroupBy(arguments.by), impact, given.evidence)
     document = curve_document(given.source, book, study)
 
@@ -102,8 +102,8 @@ def _network(arguments: argparse.Namespace, given: Given, falls: tuple[float, ..
     from aggregator.engine.analysis import gain, network_curve
     from aggregator.engine.contagion_document import network_curve_document
 
-    if arguments.asset or arguments.depth or arguments.by != "all":
-        raise InputError("--asset, --depth and --by are for populations; in a network every node's external assets fall")
+    if arguments.asset or arguments.depth or arguments.pools or arguments.by != "all":
+        raise InputError("--asset, --depth, --pools and --by are for populations; in a network every node's external assets fall")
     network = given.network
     assert network is not None
     found = network_curve(network, np.array(falls))

@@ -43,6 +43,8 @@ class Given:
     book: Book | None
     network: ExposureNetwork | None
     evidence: Evidence | None
+    impact: Impact | None = None
+    """what pools on the chains say, where they were asked"""
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +74,7 @@ def add_impact_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="USD whose sale takes the price to 1/e of itself; `*=USD` for all others, `inf` for one that nothing moves (repeatable)",
     )
+    group.add_argument("--pools", action="store_true", help="read the other depths from pools on the chains, at the same blocks")
 
 
 def check_outputs(arguments: argparse.Namespace) -> None:
@@ -96,7 +99,7 @@ def read_given(arguments: argparse.Namespace) -> Given:
         raise InputError("--accounts is how many accounts a population should have, at least 1")
     if arguments.book is None and arguments.network is None:
         return _live(arguments)
-    named = [option for option in ("rpc", "chain", "block") if getattr(arguments, option)]
+    named = [option for option in ("rpc", "chain", "block", "pools") if getattr(arguments, option, None)]
     if named:
         raise InputError(f"--{named[0]} reads live chains; it does not go with a file")
     from aggregator.engine.contagion_document import Source
@@ -124,15 +127,22 @@ def _live(arguments: argparse.Namespace) -> Given:
             "nothing to look at: expected --book FILE, --network FILE, or live chains through --rpc CHAIN=URL or --chain CHAIN"
         )
     request = PopulationRequest(arguments.chains, tuple(arguments.rpc), tuple(arguments.chain), tuple(arguments.block))
+    impact: Impact | None = None
     with ProgressDisplay() as progress:
-        found = run_async(take_population(request, progress.report))
+        if getattr(arguments, "pools", False):
+            from aggregator.engine.depth import take_with_depth
+
+            both = run_async(take_with_depth(request, progress.report))
+            found, impact = both.population, both.impact
+        else:
+            found = run_async(take_population(request, progress.report))
     if found.book is None:
         reasons = found.evidence.missing or tuple(f"{one.chain}: {one.detail or 'nobody has an account'}" for one in found.snapshots)
         raise IncompleteError(f"no account was found: {'; '.join(reasons[:3])}")
     names = ", ".join(str(one.chain) for one in found.snapshots)
     parts = [found.evidence, *([own] if (own := _expected(found.book, arguments.accounts)) is not None else [])]
     _save(arguments, found.book)
-    return Given(Source("chains", names, found.book.size, found.snapshots, found.gaps), found.book, None, together(parts))
+    return Given(Source("chains", names, found.book.size, found.snapshots, found.gaps), found.book, None, together(parts), impact)
 
 
 def _expected(book: Book, accounts: int | None) -> Evidence | None:
@@ -149,9 +159,9 @@ def _save(arguments: argparse.Namespace, book: Book) -> None:
         write_arrow(table_of(book), arguments.save_book, "--save-book")
 
 
-def impact_given(arguments: argparse.Namespace, book: Book) -> Impact | None:
-    """The price impact of the `--depth` options; None where there are none."""
-    from aggregator.engine.analysis import EVERYTHING, impact
+def impact_given(arguments: argparse.Namespace, given: Given) -> Impact | None:
+    """The price impact of the `--depth` options, before what pools say; None where there is neither."""
+    from aggregator.engine.analysis import EVERYTHING, assets_named, impact
 
     depths: dict[str, float] = {}
     for text in arguments.depth:
@@ -162,10 +172,24 @@ def impact_given(arguments: argparse.Namespace, book: Book) -> Impact | None:
             raise InputError(f"--depth {text[:80]!r}: expected NAME=USD such as WETH=40000000, or *=inf") from None
         if not equals or not depths[name] > 0.0:
             raise InputError(f"--depth {text[:80]!r}: expected NAME=USD with a positive value")
+    book = given.book
+    assert book is not None
     if not depths:
-        return None
-    otherwise = depths.pop(EVERYTHING, float("nan"))
-    return impact(book, depths, otherwise)
+        return given.impact
+    if given.impact is None:
+        otherwise = depths.pop(EVERYTHING, float("nan"))
+        return impact(book, depths, otherwise)
+    import numpy as np
+
+    from aggregator.contagion.impact import MixedImpact
+
+    rest = depths.pop(EVERYTHING, float("nan"))
+    said = np.zeros(len(book.assets), dtype=np.bool_)
+    for name in depths:
+        said[assets_named(book, name)] = True
+    # what is said comes first, then what pools say, then what is said of all others
+    which = np.where(said | (given.impact.unknown & ~np.isnan(rest)), 1, 0)
+    return MixedImpact((given.impact, impact(book, depths, rest)), which)
 
 
 def falls_given(arguments: argparse.Namespace) -> tuple[float, ...]:

@@ -84,7 +84,7 @@ def _population(arguments: argparse.Namespace, given: Given) -> int:
 
     book = given.book
     assert book is not None
-    moves = impact_given(arguments, book)
+    moves = impact_given(arguments, given)
     system = None if arguments.system is None else load_system(arguments.system, book, moves)
     found = simulate(book, arguments.shock, moves, _terms(arguments), system)
     evidence = together([found.evidence, *([given.evidence] if given.evidence is not None else [])])
@@ -127,8 +127,8 @@ def _network(arguments: argparse.Namespace, given: Given) -> int:
     from aggregator.engine.analysis import falls_of, gain
     from aggregator.engine.contagion_document import network_simulation_document
 
-    if arguments.depth or arguments.gas or arguments.mev or arguments.best_pair or arguments.system is not None:
-        raise InputError("--system, --depth, --gas, --mev and --best-pair are for populations")
+    if arguments.depth or arguments.pools or arguments.gas or arguments.mev or arguments.best_pair or arguments.system is not None:
+        raise InputError("--system, --depth, --pools, --gas, --mev and --best-pair are for populations")
     network = given.network
     assert network is not None
     shock = falls_of(network, arguments.shock)

@@ -18,6 +18,7 @@ from aggregator.model.instrument import VenueAccount
 from aggregator.model.position import MarginAccount, Position
 from aggregator.model.snapshot import Block, Gap, Remark
 from aggregator.model.token import Token
+from aggregator.reading.depth import PoolDepth
 from aggregator.reading.manifest import Deployment, Manifest
 from aggregator.reading.reads import Reads
 
@@ -125,6 +126,10 @@ class Adapter(ABC):
         What was learnt stays in `scope.memory`, so that the next reading takes the logs since then and no account again.
         """
         return None
+
+    async def depths(self, scope: Scope, tokens: tuple[Address, ...]) -> tuple[PoolDepth, ...]:
+        """Where the tokens can be sold on this venue at the block; empty for what is no venue. What cannot be read is no pool."""
+        return ()
 
     def gap(self, scope: Scope, what: str, why: str, *, vouched: bool = True) -> Gap:
         """A gap of this protocol on this chain; `vouched` False where it is only about tokens that nobody listed."""

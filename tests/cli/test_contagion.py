@@ -385,3 +385,22 @@ async def test_everybody_on_live_chains(deployed: World, tmp_path: Path) -> None
     assert [float(usd) for usd in found["total"]["liquidatable_debt_usd"]] == pytest.approx(
         again.total.liquidatable_debt[0].tolist(), abs=1
     )
+
+
+@pytest.mark.localnet
+async def test_depths_come_from_pools_where_none_are_given(deployed: World) -> None:
+    import asyncio
+    import sys
+
+    chain = ("--chain", "eip155:1", "--rpc", f"eip155:1={deployed.chains[1].url}", "--pools", "--json")
+    documents = []
+    for more in ((), ("--depth", "WETH=inf", "--depth", "wstETH=inf", "--depth", "*=inf")):
+        command = [sys.executable, "-m", "aggregator.cli.main", "contagion", "simulate", "--shock", "price:ETH=-15%", *chain, *more]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+        out, err = await process.communicate()
+        assert process.returncode in (0, 3), err.decode()
+        documents.append(json.loads(out))
+    pools, still = documents
+    assert float(pools["amplification"]) > 1.05 * float(still["amplification"])
+    assert not any("WETH" in missing or "wstETH" in missing for missing in pools["evidence"]["missing"])
+    assert not still["lower_bounds"]
