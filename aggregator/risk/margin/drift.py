@@ -43,6 +43,7 @@ WEIGHT = 10_000
 IMF = 1_000_000
 BASE = 10**9
 QUOTE = 10**6
+QUOTE_TOKEN = "USDC"
 MOST_PROFIT_COUNTED = 100 * QUOTE
 """of one perpetual, in the initial margin"""
 
@@ -139,12 +140,17 @@ class PerpetualTerms:
             return 0
         return size_discount_asset_weight(profit * (BASE // QUOTE), self.profit_imf, self.profit_initial_weight)
 
-    def position(self, size: int, price: int, profit: int, margin: MarginType, quote_price: int = QUOTE, own_ratio: int = 0) -> Weighed:
-        """Requirement and weighted profit of a signed size (10⁻⁹) at an oracle price; `own_ratio` is one that the account chose."""
-        notional = abs(size) * max(price, 0) // BASE * quote_price // QUOTE
+    def position(
+        self, size: int, price: int, profit: int, margin: MarginType, quote: tuple[int, int] = (QUOTE, QUOTE), own_ratio: int = 0
+    ) -> Weighed:
+        """Requirement and weighted profit of a signed size (10⁻⁹) at an oracle price; `own_ratio` is one that the account chose.
+
+        `quote` is the lower and the higher price of the quote token: what is owed counts at the higher, a profit at the lower.
+        """
+        notional = abs(size) * max(price, 0) // BASE * max(quote) // QUOTE
         ratio = max(own_ratio if margin is MarginType.INITIAL else 0, self.margin_ratio(abs(size), margin))
         counted = _towards_zero(profit * self.profit_weight(profit, margin), WEIGHT)
-        counted = _towards_zero(counted * quote_price, QUOTE)
+        counted = _towards_zero(counted * (min(quote) if profit > 0 else max(quote)), QUOTE)
         if margin is MarginType.INITIAL:
             counted = min(counted, MOST_PROFIT_COUNTED)
         return Weighed(notional * ratio // WEIGHT, counted)
@@ -168,7 +174,8 @@ class DriftParameters:
     source: str
     confirmed: bool
     averages: Mapping[str, float] = field(default_factory=dict)
-    """five-minute average prices by asset symbol, for strict prices in the initial margin; without one the oracle's alone counts"""
+    """five-minute average prices by asset symbol, for strict prices in the initial margin; without one the oracle's alone counts.
+    The quote token's stands under `QUOTE_TOKEN`."""
     own_ratio: int = 0
     """margin ratio that the account chose for itself (10⁻⁴)"""
 
@@ -211,7 +218,7 @@ class Drift:
             _whole(exact(market.spot[line.key].value) * QUOTE),
             _whole(exact(profit) * QUOTE),
             margin,
-            _whole(exact(market.stable) * QUOTE),
+            _quote_prices(market, parameters, margin),
             parameters.own_ratio,
         )
 
@@ -240,7 +247,8 @@ class Drift:
             for line, profit in zip(lines, profits, strict=True)
         ]
         cash = _whole(exact(book.cash) * QUOTE)
-        cash_value = token_value(cash, 6, _whole(exact(market.stable) * QUOTE))
+        low, high = _quote_prices(market, parameters, margin)
+        cash_value = token_value(cash, 6, low if cash > 0 else high)
         required = sum(one.requirement for one in weighed) + max(-cash_value, 0)
         collateral = sum(one.collateral for one in weighed) + max(cash_value, 0)
         # against the book's value: what weights take off stands in the requirement
@@ -266,6 +274,15 @@ class Drift:
     def isolated(self, book: MarginBook, market: Market, parameters: DriftParameters, kind: Kind) -> Array:
         refuse(self.id, self.refusal(book, market))
         return one_by_one(self, book, market, parameters, kind)
+
+
+def _quote_prices(market: Market, parameters: DriftParameters, margin: MarginType) -> tuple[int, int]:
+    """The lower and the higher price of the quote token: of oracle and average where prices are strict."""
+    oracle = _whole(exact(market.stable) * QUOTE)
+    if margin is MarginType.MAINTENANCE or QUOTE_TOKEN not in parameters.averages:
+        return oracle, oracle
+    average = _whole(exact(parameters.averages[QUOTE_TOKEN]) * QUOTE)
+    return min(oracle, average), max(oracle, average)
 
 
 def _whole(amount: Decimal) -> int:

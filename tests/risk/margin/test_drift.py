@@ -106,7 +106,9 @@ def test_a_perpetual_s_requirement_grows_faster_than_its_size() -> None:
     assert terms.position(100 * BASE, 25 * QUOTE, 0, MarginType.INITIAL, own_ratio=5_000).requirement == 1_250 * QUOTE
     assert terms.position(100 * BASE, 25 * QUOTE, 0, MarginType.MAINTENANCE, own_ratio=5_000).requirement == 125 * QUOTE
     # a quote token at 1.02 makes what is owed in it larger
-    assert terms.position(100 * BASE, 25 * QUOTE, -QUOTE, MarginType.INITIAL, quote_price=1_020_000).collateral == -1_020_000
+    assert terms.position(100 * BASE, 25 * QUOTE, -QUOTE, MarginType.INITIAL, quote=(980_000, 1_020_000)).collateral == -1_020_000
+    assert terms.position(100 * BASE, 25 * QUOTE, QUOTE, MarginType.INITIAL, quote=(980_000, 1_020_000)).collateral == 980_000
+    assert terms.position(100 * BASE, 25 * QUOTE, 0, MarginType.INITIAL, quote=(980_000, 1_020_000)).requirement == 255 * QUOTE
 
 
 def test_an_account_by_hand() -> None:
@@ -122,6 +124,18 @@ def test_an_account_by_hand() -> None:
     kept = MODEL.requirement(book(*holdings, cash=-1_000), market, TERMS, Kind.MAINTENANCE)
     assert kept.net == pytest.approx(200 * 25 * 0.9 + 100 - 1_000 - 125)
     assert kept.verified and not kept.notes
+
+
+def test_strict_prices_of_the_quote_token() -> None:
+    """Dollars at .99, 1.01 on average: a deposit counts at the lower, a debt and a notional at the higher; to keep, the oracle alone."""
+    strict = replace(TERMS, averages={"USDC": 1.01})
+    market = replace(market_of([perpetual(1, underlying="SOL")], prices={"SOL": 25.0}), stable=0.99)
+    rich, poor = (book(perpetual(-100, 25, underlying="SOL"), cash=cash) for cash in (1_000, -1_000))
+    for made, opening, keeping in ((rich, 990.0, 990.0), (poor, -1_010.0, -990.0)):
+        initial = MODEL.requirement(made, market, strict, Kind.INITIAL)
+        maintenance = MODEL.requirement(made, market, strict, Kind.MAINTENANCE)
+        assert initial.net == pytest.approx(opening - 250 * 1.01)
+        assert maintenance.net == pytest.approx(keeping - 125 * 0.99)
 
 
 def test_what_is_not_known_is_said() -> None:

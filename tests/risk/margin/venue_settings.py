@@ -183,7 +183,7 @@ SETTINGS: dict[str, tuple[MarginModel[Any], Any, dict[str, Scene]]] = {
                 "SOL": drift.PerpetualTerms(1_500, 700, 200, 8_000, 8_500, 90_000),
             },
             fallback=drift.PerpetualTerms(2_000, 500, 9_000, 7_000, 7_500, 90_000),
-            averages={"SOL": 150.0, "ETH": 2_650.0},
+            averages={"SOL": 150.0, "ETH": 2_650.0, "USDC": 1.01},
             own_ratio=1_100,
         ),
         PERPETUALS | taking(TOKENS, "BTC", "HYPE"),
