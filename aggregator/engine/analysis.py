@@ -57,6 +57,13 @@ def load_book(path: str | Path) -> Book:
     return read_book(Path(path))
 
 
+def book_of(columns: Mapping[str, Sequence[object]]) -> Book:
+    """A population from columns as a file has them, such as those of a data frame: one row a leg; None where something is not known."""
+    from aggregator.store.book_file import book_from_columns
+
+    return book_from_columns(columns)
+
+
 def load_network(path: str | Path, nodes: str | Path | None = None) -> ExposureNetwork:
     """A network of claims from a `.json` file, or a `.csv` file of claims and one of nodes."""
     return read_network(Path(path), None if nodes is None else Path(nodes))

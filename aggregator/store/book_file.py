@@ -20,6 +20,7 @@ oracle follows (default: the asset itself).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -91,6 +92,17 @@ def _pyarrow() -> ModuleType:
         return import_module("pyarrow")
     except ImportError:
         raise InputError("population files need pyarrow: pip install 'crossmargin[population]'") from None
+
+
+def book_from_columns(columns: Mapping[str, Sequence[object]]) -> Book:
+    """The population in columns of equal length with the names of this module."""
+    pyarrow = _pyarrow()
+    try:
+        return book_from_table(
+            pyarrow.table({name: pyarrow.array(values, from_pandas=False) for name, values in columns.items()}), "columns"
+        )
+    except pyarrow.ArrowException as error:
+        raise InputError(f"columns: {str(error).splitlines()[0]}") from None
 
 
 def book_from_table(table: Table, source: str) -> Book:
