@@ -68,9 +68,8 @@ def print_backtest(record: Backtest, console: Console) -> None:
     assets = len(symbols_in_order(record))
     loss = "the close" if record.target is Target.CLOSE else "the path: the worst price on the way"
     console.print(Text("Haircuts out of sample", "bold"))
-    console.print(
-        Text(f"  {clean_text(record.history.source, 80)}: {assets} assets, {_day(first)} to {_day(last)}; 99 % of days, aimed at {loss}")
-    )
+    span = f"{assets} asset{'s' if assets != 1 else ''}, {_day(first)} to {_day(last)}"
+    console.print(Text(f"  {clean_text(record.history.source, 80)}: {span}; 99 % of days, aimed at {loss}"))
     for days, horizon in record.horizons.items():
         _section(console, f"{days} day{'s' if days > 1 else ''} ahead, all assets")
         console.print(
