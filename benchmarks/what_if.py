@@ -11,17 +11,28 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-from aggregator.model.instrument import Holding, Instrument, InstrumentKind
+from aggregator.model.identifiers import AccountId
+from aggregator.model.instrument import (
+    Holding,
+    Instrument,
+    InstrumentKind,
+    MarginMode,
+    VenueAccount,
+    VenueBalance,
+    VenueFigures,
+)
 from aggregator.model.portfolio import Portfolio
 from aggregator.risk.assessment import assess
 from aggregator.risk.book_shock import book_moves, shocked_book, shocked_market
 from aggregator.risk.margin.interface import Kind, MarginBook
-from aggregator.risk.margin.market import Forward, Market, Quote
+from aggregator.risk.margin.market import SECONDS_PER_YEAR, Forward, Market, Quote
 from aggregator.risk.margin.registry import model
 from aggregator.risk.prepared import prepare
+from aggregator.risk.pricing.black76 import CALL, PUT, price
 from aggregator.risk.remedy import restore
 from aggregator.risk.shock import Shock, shock_of
 from aggregator.risk.surface import surface
@@ -30,8 +41,10 @@ from tests.builders import (
     ARBITRUM,
     BASE,
     DAI,
+    ETHEREUM,
     LINK,
     OUSG,
+    OWNER,
     PAIR,
     USDC,
     VAULT,
@@ -51,6 +64,7 @@ from tests.builders import (
 )
 
 GOAL_MS = 2.0
+SPOT = 2600.0
 NOW = 1_735_804_800.0
 METHODS = ("derive-pmrm2", "paradex", "span", "deribit", "okx")
 
@@ -89,7 +103,29 @@ def options(count: int = 60) -> tuple[MarginBook, Market]:
         holdings.append(Holding(Instrument(kind, "ETH", expiry, Decimal(strike)), Decimal((-1) ** (number // 3) * (1 + number % 5))))
         volatilities["ETH", expiry, float(strike)] = Quote(0.6)
         forwards["ETH", expiry] = Forward(2610.0)
-    return MarginBook(tuple(holdings), 50_000.0), Market(NOW, {"ETH": Quote(2600.0)}, {}, {"ETH": Quote(2601.0)}, forwards, volatilities)
+    return MarginBook(tuple(holdings), 50_000.0), Market(NOW, {"ETH": Quote(SPOT)}, {}, {"ETH": Quote(2601.0)}, forwards, volatilities)
+
+
+def options_owner() -> Portfolio:
+    """The same 60 options in a portfolio-margin account at a venue, marked at a volatility of 60 %, and a wallet."""
+    positions, _ = options()
+    marked = []
+    for holding in positions.holdings:
+        one = holding.instrument
+        side = CALL if one.kind is InstrumentKind.CALL else PUT
+        value = float(price(SPOT, float(one.strike or 0), ((one.expiry or 0) - NOW) / SECONDS_PER_YEAR, 0.6, side))
+        marked.append(replace(holding, mark_price=Decimal(f"{value:.6f}")))
+    account = VenueAccount(
+        "derive",
+        "1",
+        AccountId(ETHEREUM, OWNER),
+        MarginMode.PORTFOLIO,
+        (VenueBalance("USDC", Decimal(80_000)), VenueBalance("ETH", Decimal(1), Decimal(SPOT))),
+        tuple(marked),
+        int(NOW * 1000),
+        VenueFigures(equity=Decimal(100_000), maintenance_margin=Decimal(20_000)),
+    )
+    return replace(portfolio((), wallet(leg(USDC, 5000))), venue_accounts=(account,))
 
 
 def measure(name: str, work: Callable[[int], object], repeats: int, goal: float | None = None) -> float:
@@ -118,7 +154,7 @@ def main() -> None:
     one, prices = owner(), book()
     history = [walk("ETH", 0.03, 90), walk("BTC", 0.03, 90, start=60_000.0), walk("USDC", 0.0005, 90, start=1.0)]
     few = max(repeats // 10, 5)
-    print("One owner: four margin accounts on three chains, 24 legs, 33 scenarios and 2 × 2,048 draws")
+    print("One owner: four margin accounts on three chains, 24 legs; every named scenario and 2 × 2,048 draws")
     anew = measure("everything assessed anew", lambda _: assess(one, prices, history), few)
     measure("prepared once a picture", lambda _: WhatIf(prepare(one, prices, history)), few)
     view = WhatIf(prepare(one, prices, history))
@@ -129,6 +165,11 @@ def main() -> None:
     measure("the score from there on", lambda _: view.scored(fallen), few)
     measure("a liquidation surface, 61 × 61", lambda n: surface(view, n % 4), few)
     print(f"  a shock takes 1/{anew / shocked:.0f} of assessing everything anew")
+    at_a_venue = {**prices, WETH.asset: replace(prices[WETH.asset], value=Decimal(SPOT))}
+    look = WhatIf(prepare(options_owner(), at_a_venue, history))
+    print("\nOne owner with 60 options at a venue and a wallet: every figure after a shock")
+    measure("after a price shock", lambda n: look.after(Shock({"ETH": 1 - Fraction(n % 89 + 1, 100)})), repeats, GOAL_MS)
+    measure("after a volatility shock", lambda n: look.after(Shock(volatilities={"ETH": 1 + Fraction(n + 1, 100)})), few)
     positions, market = options()
     print("\nA book of 60 options: shocked, revalued and margined")
     for name in METHODS:

@@ -206,6 +206,25 @@ class Tables:
     """liquidation that nothing rescues, by owing group (m, s)"""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tail:
+    """The worst of equally likely losses, largest first: enough for every expected shortfall from its level on."""
+
+    losses: Array
+    count: int
+
+    @staticmethod
+    def of(losses: Array, level: float) -> _Tail:
+        count = len(losses)
+        kept = min(int((1.0 - level) * count) + 2, count)
+        return _Tail(np.sort(np.partition(losses, count - kept)[count - kept :])[::-1] if kept else losses, count)
+
+    def shortfall(self, level: float) -> float:
+        """The same as `expected_shortfall` of all of them."""
+        tail = (1.0 - level) * self.count
+        return float(np.clip(tail - np.arange(len(self.losses)), 0.0, 1.0) @ self.losses / tail) if self.count else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class _Measure:
     """R over a table whose first columns are named scenarios and whose next ones are the draws of each regime."""
@@ -216,12 +235,21 @@ class _Measure:
     level: float
 
     def of(self, table: Array) -> Array:
-        """R of every row."""
-        return np.asarray(np.max([table[:, : self.ends[0]].max(axis=1, initial=0.0), *self.shortfalls(table, self.level)], axis=0))
+        """R of every row; no expected shortfall is taken where even the worst draw is no worse than a named scenario."""
+        result = table[:, : self.ends[0]].max(axis=1, initial=0.0)
+        for start, end in itertools.pairwise(self.ends):
+            open_still = np.flatnonzero(table[:, start:end].max(axis=1, initial=0.0) > result)
+            if len(open_still):
+                result[open_still] = np.maximum(result[open_still], expected_shortfalls(table[open_still, start:end], self.level))
+        return np.asarray(result)
 
     def shortfalls(self, table: Array, level: float) -> list[Array]:
         """Of every row, by regime."""
         return [expected_shortfalls(table[..., start:end], level) for start, end in itertools.pairwise(self.ends)]
+
+    def tails(self, row: Array) -> list[_Tail]:
+        """The worst draws of one row, by regime."""
+        return [_Tail.of(row[start:end], min(LOWER_LEVEL, self.level)) for start, end in itertools.pairwise(self.ends)]
 
     def shortfall_name(self, regime: int) -> str:
         return f"expected-shortfall-{100 * self.level:g}-{self.regimes[regime]}"
@@ -284,7 +312,7 @@ class Levels:
         """All figures."""
         count, places = len(self.exposures.groups), len(self.places)
         own, by_place, pooled = self.measures[:count], self.measures[count : count + places], float(self.measures[-1])
-        pool = self.measure.of(self.pool[None, :])[0]
+        pool = self.measure.of(self.pool[None, :])[0] if self.shares.any() else 0.0
         local = (1.0 - self.shares) * by_place
         aware_row = (1.0 - self.shares) @ self.table.places + self.pool
         isolated = float(own.sum())
@@ -299,7 +327,8 @@ class Levels:
             ),
             key=lambda one: (-one.loss, -one.pooled_loss, one.name != UNCHANGED, one.name),
         )
-        shortfalls = self.measure.shortfalls(aware_row, self.measure.level)
+        tails = self.measure.tails(aware_row)
+        shortfalls = [tail.shortfall(self.measure.level) for tail in tails]
         worst = losses[0]
         regime = max(range(len(shortfalls)), key=lambda n: float(shortfalls[n]), default=None)
         if regime is not None and float(shortfalls[regime]) > worst.loss:
@@ -315,8 +344,8 @@ class Levels:
             pooled,
             worst,
             tuple(losses),
-            max((float(one) for one in self.measure.shortfalls(aware_row, LOWER_LEVEL)), default=0.0),
-            max((float(one) for one in self.measure.shortfalls(aware_row, HIGHER_LEVEL)), default=0.0),
+            max((tail.shortfall(LOWER_LEVEL) for tail in tails), default=0.0),
+            max((tail.shortfall(HIGHER_LEVEL) for tail in tails), default=0.0),
         )
 
 
