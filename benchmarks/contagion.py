@@ -189,7 +189,7 @@ def of_population(accounts: int, repeats: int) -> list[Row]:
     basket = np.ones(ASSETS)
     basket[:3] = 0.0
     rows.append(("static curve, 51 falls", milliseconds(lambda: static_curve(book, basket), 3), None, "exact at every point"))
-    impact = ExponentialImpact(np.full(ASSETS, 2.0e4 * accounts))
+    impact = ExponentialImpact(np.full(ASSETS, 200.0 * accounts))
     shocked = fallen(book, basket, 0.2)
     done = cascade(book, shocked, impact)
     time_taken = milliseconds(lambda: cascade(book, shocked, impact), max(repeats // 2, 2))

@@ -93,6 +93,10 @@ def read_given(arguments: argparse.Namespace) -> Given:
     """What the options name. InputError where they name too much; IncompleteError where chains told of nobody."""
     if arguments.book is not None and arguments.network is not None:
         raise InputError("expected either --book or --network, not both")
+    if arguments.discover:
+        raise InputError("--discover is for owners' tokens; populations are found in logs as it is")
+    if arguments.save_book is not None and arguments.network is not None:
+        raise InputError("--save-book goes with a population, not with --network")
     if arguments.nodes is not None and arguments.network is None:
         raise InputError("--nodes goes with --network")
     if arguments.accounts is not None and (arguments.network is not None or arguments.accounts < 1):

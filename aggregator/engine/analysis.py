@@ -37,6 +37,7 @@ from aggregator.contagion.simulation import Simulation
 from aggregator.contagion.simulation import simulate as play
 from aggregator.contagion.spiral import ShockCurve, SpiralDistance, spiral_distance, worst_shock
 from aggregator.contagion.system import System
+from aggregator.engine.depth import PopulationWithDepth, take_with_depth
 from aggregator.engine.network_file import read_network
 from aggregator.engine.population import LivePopulation, PopulationRequest, take_population
 from aggregator.engine.system_file import read_system
@@ -46,7 +47,33 @@ from aggregator.model.identifiers import AssetId
 from aggregator.reading.registry import registry
 from aggregator.store.book_file import read_book
 
-__all__ = ["GroupBy", "lender_network"]
+__all__ = [
+    "EVERYTHING",
+    "CurveStudy",
+    "GroupBy",
+    "NetworkCurve",
+    "assets_named",
+    "basket",
+    "book_of",
+    "collateral_held",
+    "curve",
+    "falls_of",
+    "gain",
+    "impact",
+    "lender_network",
+    "live_population",
+    "live_with_depth",
+    "load_book",
+    "load_network",
+    "load_system",
+    "main_asset",
+    "network_curve",
+    "rank",
+    "shocks_of",
+    "simulate",
+    "static_curve",
+    "unknown_depths",
+]
 
 _FALL = re.compile(r"(?P<name>.+?)=(?P<fall>[-−+]?\d+(\.\d+)?)%")
 EVERYTHING = "*"
@@ -74,6 +101,13 @@ def live_population(
 ) -> LivePopulation:
     """Everybody in Aave, Spark and Morpho on live chains; arguments as on the command line. Runs its own event loop."""
     return asyncio.run(take_population(PopulationRequest(chains_file, tuple(rpc), tuple(chains), tuple(blocks))))
+
+
+def live_with_depth(
+    rpc: Sequence[str] = (), chains: Sequence[str] = (), blocks: Sequence[str] = (), chains_file: Path | None = None
+) -> PopulationWithDepth:
+    """The same, and the price impact that the chains' pools foretell, at the same blocks."""
+    return asyncio.run(take_with_depth(PopulationRequest(chains_file, tuple(rpc), tuple(chains), tuple(blocks))))
 
 
 def assets_named(book: Book, name: str) -> list[int]:
