@@ -64,12 +64,7 @@ class Haircut:
         return Decimal(self.total).quantize(SHARE, rounding=ROUND_CEILING)
 
 
-def market_part(volatility: Volatility, age_seconds: float, policy: Policy, further_days: float = 0.0) -> float:
-    """Worst move within the horizon, lengthened by the age of the price and by whatever else takes time."""
-    return quantile_part(volatility, policy.horizon_days + max(age_seconds, 0.0) / DAY + further_days, policy)
-
-
-def quantile_part(volatility: Volatility, days: float, policy: Policy) -> float:
+def market_part(volatility: Volatility, days: float, policy: Policy) -> float:
     """Worst move within `days`: the dynamic haircut where there is one, else a multiple of the volatility by √time."""
     if volatility.path is not None:
         return 1.0 - float(np.exp(-stretched(volatility.path, days)))
@@ -136,8 +131,8 @@ class HaircutModel:
         for number, weight in delta_weights(shape).items():
             lot, volatility = self._lots[number], self._of_lot[number]
             days = self.time(number, age_seconds, chain).total
-            kept[number] = 1.0 - quantile_part(volatility, days, self._policy)
-            kept_waiting[number] = 1.0 - quantile_part(volatility, days + WAIT_DAYS, self._policy)
+            kept[number] = 1.0 - market_part(volatility, days, self._policy)
+            kept_waiting[number] = 1.0 - market_part(volatility, days + WAIT_DAYS, self._policy)
             liquidity += weight * self._liquidity(lot, volatility, chain)
             basis += weight * basis_part(lot, volatility, days)
             structure += weight * structure_part(lot, volatility, chain)

@@ -200,3 +200,21 @@ def test_on_the_recorded_years_the_record_is_what_the_page_says() -> None:
         path = horizon.variants["crossmargin-path"].pooled
         assert path is not None and 0.008 <= path.violation_rate_path <= 0.011
         assert path.mean_haircut <= (0.148 if horizon is record.horizons[1] else 0.25)
+
+
+def test_overwriting_the_future_of_the_file_changes_no_forecast(tmp_path: Path) -> None:
+    """Every model, through the file: what was posted until a day depends on nothing after it."""
+    path = daily_file(tmp_path, low=True)
+    before = backtest(read_history(path))
+    now = 300
+    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    last = int(before.panel.days[now]) * DAY
+    changed = [row if int(row.split(",")[1]) <= last else ",".join([*row.split(",")[:2], "12.5", "3.25"]) for row in rows]
+    path.write_text("\n".join([header, *changed]) + "\n", encoding="utf-8")
+    after = backtest(read_history(path))
+    for horizon, record in before.horizons.items():
+        assert list(record.forecasts) == MODELS
+        for model, haircuts in record.forecasts.items():
+            np.testing.assert_array_equal(haircuts[: now + 1], after.horizons[horizon].forecasts[model][: now + 1], err_msg=model)
+        ours, theirs = record.forecasts["crossmargin"], after.horizons[horizon].forecasts["crossmargin"]
+        assert not np.array_equal(ours[now + 1 :], theirs[now + 1 :])

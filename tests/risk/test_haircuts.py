@@ -28,7 +28,6 @@ from aggregator.risk.haircuts import (
     jump_quantile,
     liquidity_part,
     market_part,
-    quantile_part,
     structure_part,
 )
 from aggregator.risk.policy import DEFAULT
@@ -69,8 +68,8 @@ def cut_of(*positions: Position, prices: object = None, place: int = 0) -> Hairc
     return cut
 
 
-@given(st.floats(0.0, 0.5), st.floats(0.0, 0.5), st.floats(0, 1e8), st.floats(0, 1e8))
-def test_the_market_part_rises_with_volatility_and_age(one: float, other: float, age: float, older: float) -> None:
+@given(st.floats(0.0, 0.5), st.floats(0.0, 0.5), st.floats(0, 1e3), st.floats(0, 1e3))
+def test_the_market_part_rises_with_volatility_and_time(one: float, other: float, age: float, older: float) -> None:
     low, high = sorted((one, other))
     young, old = sorted((age, older))
     base = market_part(moving(low), young, DEFAULT)
@@ -155,10 +154,10 @@ def test_the_total_rises_with_size(token: Token, amount: int, factor: int) -> No
 
 def test_a_dynamic_quantile_replaces_the_class_and_grows_with_the_window() -> None:
     own = replace(moving(0.05), path=0.12)
-    assert quantile_part(own, 1.0, DEFAULT) == pytest.approx(1 - float(np.exp(-0.12)))
-    parts = [quantile_part(own, days, DEFAULT) for days in (0.1, 1.0, 3.0, 30.0)]
+    assert market_part(own, 1.0, DEFAULT) == pytest.approx(1 - float(np.exp(-0.12)))
+    parts = [market_part(own, days, DEFAULT) for days in (0.1, 1.0, 3.0, 30.0)]
     assert parts == sorted(parts) and parts[0] < parts[1] < parts[3] < 1.0
-    assert quantile_part(moving(0.05), 1.0, DEFAULT) == pytest.approx(1 - float(np.exp(-3.02 * 0.05)))
+    assert market_part(moving(0.05), 1.0, DEFAULT) == pytest.approx(1 - float(np.exp(-3.02 * 0.05)))
 
 
 def test_the_quantile_of_jumps_is_exceeded_as_rarely_as_it_says() -> None:
