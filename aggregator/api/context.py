@@ -44,4 +44,4 @@ APP: web.AppKey[App] = web.AppKey("crossmargin", App)
 
 def app_of(request: web.Request) -> App:
     """The service behind a request."""
-    return request.config_dict[APP]
+    return request.app[APP]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aggregator.api.schema import missing
-from aggregator.contagion.evidence import Evidence
-from aggregator.engine.document import snapshot_document
 from aggregator.engine.live_systemic import Systemic
 from aggregator.engine.schema import CoverageDocument, GapDocument, SnapshotDocument
+
+if TYPE_CHECKING:
+    from aggregator.contagion.evidence import Evidence
 
 
 def basis(
@@ -17,6 +20,8 @@ def basis(
     if population is None or evidence is None:
         why = lacking or systemic.trouble or "nothing of it is known"
         return None if population is None else population.name, (), missing((GapDocument(chain="*", protocol="*", what=what, why=why),))
+    from aggregator.engine.document import snapshot_document
+
     gaps = [GapDocument(chain=gap.chain, protocol=gap.protocol, what=gap.what, why=gap.why) for gap in population.gaps]
     gaps += [GapDocument(chain="*", protocol="*", what=what, why=reason) for reason in evidence.missing]
     return population.name, tuple(snapshot_document(one) for one in population.snapshots), missing(tuple(gaps))

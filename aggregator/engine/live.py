@@ -12,12 +12,12 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aggregator.chains.arguments import OwnerAddress, OwnerName, parse_owner, resolve_chain
-from aggregator.engine.alerting import AlertDesk
 from aggregator.engine.chain import ChainReading
 from aggregator.engine.live_assess import Assessed, Workers, assess
 from aggregator.engine.live_blocks import WINDOW, Trail
@@ -38,6 +38,9 @@ from aggregator.store.chronicle import Entry, Event, Withdrawal
 from aggregator.store.database import Database, DatabaseUnavailable
 from aggregator.store.watch import StoredAlert
 
+if TYPE_CHECKING:
+    from aggregator.engine.alerting import AlertDesk
+
 log = logging.getLogger(__name__)
 
 DAY_MICROSECONDS = 86_400_000_000
@@ -49,6 +52,7 @@ FAULT_SECONDS = 0.2
 TIDY_SECONDS, PRUNE_SECONDS = 10.0, 3_600.0
 ORPHANS_KEPT = 4_096
 NAME_SECONDS, NAMES_KEPT = 600.0, 1_000
+ADDRESSES_KEPT = 20_000
 
 LagListener = Callable[[ChainId, float], None]
 Listener = Callable[[Followed, Assessed | None, ChainId], Awaitable[None]]
@@ -72,6 +76,8 @@ class Live:
         self._publishing = asyncio.Lock()
         self._orphans: deque[str] = deque(maxlen=ORPHANS_KEPT)
         self._names: dict[OwnerName, tuple[float, OwnerAddress]] = {}
+        self._addresses: dict[str, OwnerAddress] = {}
+        """as written: a checksum takes longer than all the rest of an answer"""
         self._passed: dict[ChainId, float] = {}
         self._asides: set[asyncio.Future[None]] = set()
 
@@ -107,8 +113,14 @@ class Live:
 
     async def owner(self, text: str) -> OwnerAddress:
         """The owner that somebody wrote. InputError for what is none; names are remembered for a while."""
+        known_address = self._addresses.get(text)
+        if known_address is not None:
+            return known_address
         written = parse_owner(text, self.engine.network.configuration)
         if isinstance(written, OwnerAddress):
+            if len(self._addresses) >= ADDRESSES_KEPT:
+                self._addresses.clear()
+            self._addresses[text] = written
             return written
         now = asyncio.get_running_loop().time()
         known = self._names.get(written)

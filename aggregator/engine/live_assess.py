@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copyreg
 import gzip
-import hashlib
 import multiprocessing
 import os
 import threading
@@ -15,17 +14,14 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from types import MappingProxyType
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from aggregator.engine.judgement import judge, policy_for
-from aggregator.engine.schema import HealthDocument
-from aggregator.engine.snapshot import Picture
 from aggregator.model.snapshot import Block
-from aggregator.publish.attestation.statement import MarginScore, StatementError
-from aggregator.publish.attestation.summary import ScoreWithheld, summarise
-from aggregator.reading.catalogue import adapters
-from aggregator.risk.assessment import Assessment
+from aggregator.publish.attestation.statement import MarginScore
 from aggregator.store.chronicle import Figures
+
+if TYPE_CHECKING:
+    from aggregator.engine.snapshot import Picture
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,57 +77,10 @@ class Assessed:
 
 
 def assess(picture: Picture) -> Assessed:
-    """The whole way from a picture to what is served. Pure; runs in a worker."""
-    assessment, document = judge(picture)
-    body = document.model_dump_json(by_alias=True).encode()
-    figures = document.health
-    healths = [one.health_factor for one in document.margin_accounts if one.health_factor is not None]
-    snapshot = hashlib.sha256(body)
-    return Assessed(
-        snapshot=snapshot.hexdigest(),
-        body=body,
-        figures=Figures(
-            figures.score,
-            figures.margin_ratio,
-            figures.equity_usd,
-            figures.collateral_usd,
-            figures.debt_usd,
-            figures.requirement_usd,
-            document.coverage.complete,
-        ),
-        probability=figures.liquidation_probability,
-        lowest_health=min(healths, key=float, default=None),
-        nearest_move=_nearest(document),
-        model=f"{figures.model} {figures.score_version}",
-        blocks=tuple((one.chain, one.block) for one in picture.portfolio.snapshots if one.block is not None),
-        haircuts=_haircuts(document),
-        statement=_statement(picture, assessment, snapshot.digest()),
-    )
+    """Runs in a worker, which alone imports what it takes."""
+    from aggregator.engine.live_worker import assess as whole
 
-
-def _statement(picture: Picture, assessment: Assessment, snapshot: bytes) -> MarginScore | str:
-    (owner,) = picture.portfolio.owners
-    try:
-        return summarise(owner.address, picture.portfolio, assessment, policy_for(adapters()), snapshot)
-    except (ScoreWithheld, StatementError) as withheld:
-        return str(withheld)
-
-
-def _haircuts(document: HealthDocument) -> tuple[AssetHaircut, ...]:
-    positions = (*document.positions, *(one for account in document.margin_accounts for one in account.positions))
-    found: dict[str, AssetHaircut] = {}
-    for leg in (leg for position in positions for leg in position.legs):
-        if leg.haircut is not None and leg.haircut_parts is not None:
-            parts = tuple((name, str(value)) for name, value in leg.haircut_parts.model_dump().items())
-            known = found.get(leg.asset)
-            if known is None or float(known.haircut) < float(leg.haircut):
-                found[leg.asset] = AssetHaircut(leg.asset, leg.symbol, leg.haircut, parts)
-    return tuple(found.values())
-
-
-def _nearest(document: HealthDocument) -> float:
-    moves = [abs(float(one.liquidation.market_move)) for one in document.margin_accounts if one.liquidation.market_move is not None]
-    return min([0.0 if any(one.liquidation.liquidatable for one in document.margin_accounts) else float("inf"), *moves])
+    return whole(picture)
 
 
 class Workers:
@@ -168,8 +117,10 @@ class Workers:
 
 
 def _begin() -> None:
-    """A worker ignores Ctrl-C, which is for its parent, and ends when that is gone, however it went."""
+    """A worker ignores Ctrl-C, which is for its parent, and ends when that is gone, however it went. It imports what it will need."""
     import signal
+
+    import aggregator.engine.live_worker  # noqa: F401
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -8,22 +8,22 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from aggregator.chains.network import Network
-from aggregator.contagion.curves import Curve, static_curve
-from aggregator.contagion.evidence import Evidence, of_book, together
-from aggregator.contagion.lenders import lender_network
-from aggregator.contagion.network import ExposureNetwork
-from aggregator.contagion.ranking import Ranking
-from aggregator.engine import analysis
-from aggregator.engine.chain import Clock
-from aggregator.engine.population import LivePopulation, PopulationReader, PopulationRequest
-from aggregator.model.book import Book
 from aggregator.model.errors import CrossmarginError, InputError
 from aggregator.model.snapshot import Gap, Snapshot
+
+if TYPE_CHECKING:
+    from aggregator.contagion.curves import Curve
+    from aggregator.contagion.evidence import Evidence
+    from aggregator.contagion.network import ExposureNetwork
+    from aggregator.contagion.ranking import Ranking
+    from aggregator.engine.chain import Clock
+    from aggregator.engine.population import LivePopulation, PopulationReader
+    from aggregator.model.book import Book
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -72,6 +72,9 @@ class Systemic:
         if self.source is None:
             return
         self.trouble = "the population is being read"
+        await asyncio.to_thread(_prepare)
+        from aggregator.engine.population import PopulationReader
+
         reader = PopulationReader(self.network, clock=self.clock)
         while True:
             pause = self.every_seconds
@@ -88,6 +91,8 @@ class Systemic:
             await asyncio.sleep(pause)
 
     async def _read(self, reader: PopulationReader) -> Population:
+        from aggregator.engine.population import PopulationRequest
+
         found = await reader.take(PopulationRequest(only_chains=self.chains))
         if found.book is None:
             raise CrossmarginError(f"no account was found: {found.gaps[0].why if found.gaps else 'nobody is there'}")
@@ -99,6 +104,9 @@ class Systemic:
         return Population("everybody on the chains", time.time_ns(), found.book, None, found.evidence, found.snapshots, found.gaps)
 
     def _load(self, path: Path) -> Population:
+        from aggregator.contagion.evidence import of_book
+        from aggregator.engine import analysis
+
         version = path.stat().st_mtime_ns if path.is_file() else 0
         if path.suffix == ".json":
             network = analysis.load_network(path)
@@ -136,13 +144,23 @@ class Systemic:
             return self._made[key]  # type: ignore[return-value]  # what this key's work gave
 
 
+def _prepare() -> None:
+    """Import what takes long, off the event loop: the service answers before it has a population."""
+    import aggregator.engine.analysis  # noqa: F401
+
+
 def _curves(book: Book, asset: str | None) -> dict[str, Curve]:
+    from aggregator.contagion.curves import static_curve
+    from aggregator.engine import analysis
+
     names = [asset] if asset is not None else _factors(book)
     return {name: static_curve(book, np.minimum(analysis.basket(book, [name]), 1.0)) for name in names}
 
 
 def _factors(book: Book) -> list[str]:
     """What most collateral follows, the most first."""
+    from aggregator.engine import analysis
+
     held = analysis.collateral_held(book)
     worth: dict[str, float] = {}
     for reserve, usd in enumerate(held.tolist()):
@@ -154,11 +172,16 @@ def _factors(book: Book) -> list[str]:
 def _network(population: Population) -> ExposureNetwork:
     if population.network is not None:
         return population.network
+    from aggregator.contagion.lenders import lender_network
+
     assert population.book is not None
     return lender_network(population.book)
 
 
 def _ranking(population: Population) -> tuple[Ranking, Evidence]:
+    from aggregator.contagion.evidence import together
+    from aggregator.engine import analysis
+
     network = _network(population)
     if len(network) > MOST_NODES:
         raise InputError(f"a network of {len(network)} nodes is too large to be ranked here; see crossmargin contagion rank")

@@ -12,7 +12,6 @@ from aggregator.api.context import app_of
 from aggregator.api.middleware import spend
 from aggregator.api.operation import OWNER_PARAMETER, Operation, Query, query_of
 from aggregator.api.owners import COLD_COST, current, named_owner, tagged_response, unchanged
-from aggregator.engine.live_answers import margin_json
 from aggregator.engine.margin_schema import MarginDocument
 
 
@@ -30,6 +29,8 @@ async def margin(request: web.Request) -> web.StreamResponse:
     if unchanged(request, tag):
         return tagged_response(request, b"", tag)
     spend(request, COLD_COST - 1)
+    from aggregator.engine.live_answers import margin_json
+
     assert one.picture is not None
     return tagged_response(request, await app_of(request).live.workers.run(margin_json, one.picture, methods), tag)
 

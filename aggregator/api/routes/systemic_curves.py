@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from aiohttp import web
@@ -12,9 +12,9 @@ from aggregator.api.context import app_of
 from aggregator.api.operation import Operation, Query, json_response, query_of
 from aggregator.api.schema import CurvesDocument, CurveSeries
 from aggregator.api.systemic import basis
-from aggregator.contagion.curves import Curve
-from aggregator.contagion.evidence import together
-from aggregator.engine.contagion_document import ratio, usd
+
+if TYPE_CHECKING:
+    from aggregator.contagion.curves import Curve
 
 
 class CurvesQuery(Query):
@@ -24,6 +24,8 @@ class CurvesQuery(Query):
 
 
 async def curves(request: web.Request) -> web.StreamResponse:
+    from aggregator.contagion.evidence import together
+
     query = query_of(request, CurvesQuery)
     systemic = app_of(request).systemic
     found = await systemic.curves(query.asset)
@@ -43,6 +45,8 @@ async def curves(request: web.Request) -> web.StreamResponse:
 
 
 def _series(name: str, curve: Curve) -> CurveSeries:
+    from aggregator.engine.contagion_document import ratio, usd
+
     def total(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[str, ...]:
         return tuple(usd(value) for value in values.sum(axis=0).tolist())
 

@@ -12,7 +12,6 @@ from aggregator.api.context import app_of
 from aggregator.api.operation import Operation, Query, json_response, query_of
 from aggregator.api.schema import EdgeDocument, GraphDocument, NodeDocument
 from aggregator.api.systemic import basis
-from aggregator.engine.contagion_document import usd
 
 
 class GraphQuery(Query):
@@ -29,6 +28,8 @@ async def graph(request: web.Request) -> web.StreamResponse:
     source, snapshots, coverage = basis(systemic, "exposures", population.evidence if population and network is not None else None)
     if network is None:
         return json_response(GraphDocument(source=source, nodes=(), edges=(), snapshots=snapshots, coverage=coverage))
+    from aggregator.engine.contagion_document import usd
+
     claims = network.exposures.tocoo()
     largest = np.argsort(-claims.data, kind="stable")[: query.limit]
     pairs = [(int(claims.row[place]), int(claims.col[place]), float(claims.data[place])) for place in largest.tolist()]

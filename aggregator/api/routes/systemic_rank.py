@@ -11,7 +11,6 @@ from aggregator.api.context import app_of
 from aggregator.api.operation import Operation, Query, json_response, query_of
 from aggregator.api.schema import RankingDocument, RankRow
 from aggregator.api.systemic import basis
-from aggregator.engine.contagion_document import known
 
 
 class RankQuery(Query):
@@ -25,6 +24,8 @@ async def rank(request: web.Request) -> web.StreamResponse:
     source, snapshots, coverage = basis(systemic, "systemic importance", found[1] if found else None)
     if found is None:
         return json_response(RankingDocument(source=source, rows=(), models=(), stability=None, snapshots=snapshots, coverage=coverage))
+    from aggregator.engine.contagion_document import known
+
     ranking, _ = found
     rows = tuple(
         RankRow(

@@ -12,7 +12,6 @@ from aggregator.api.middleware import spend
 from aggregator.api.operation import JSON, OWNER_PARAMETER, Body, Operation, body_of
 from aggregator.api.owners import COLD_COST, current, named_owner
 from aggregator.chains.arguments import resolve_chain
-from aggregator.engine.live_answers import WhatIfQuestion, what_if_json
 from aggregator.engine.what_if_schema import WhatIfDocument
 
 Word = Annotated[str, Field(min_length=1, max_length=120)]
@@ -29,6 +28,8 @@ class WhatIfBody(Body):
 
 
 async def what_if(request: web.Request) -> web.StreamResponse:
+    from aggregator.engine.live_answers import WhatIfQuestion, what_if_json
+
     body = await body_of(request, WhatIfBody)
     live = app_of(request).live
     configuration = live.engine.network.configuration

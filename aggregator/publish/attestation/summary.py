@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
+from typing import TYPE_CHECKING
 
 from eth_hash.auto import keccak
 
@@ -14,8 +15,10 @@ from aggregator.model.identifiers import Address, evm_reference
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.snapshot import Block, Snapshot
 from aggregator.publish.attestation.statement import UNBOUNDED, UNKNOWN, WAD, ChainBlock, MarginScore, covered, oldest
-from aggregator.risk.assessment import Assessment
-from aggregator.risk.policy import Policy
+
+if TYPE_CHECKING:
+    from aggregator.risk.assessment import Assessment
+    from aggregator.risk.policy import Policy
 
 HORIZONS = ("1h", "1d", "7d")
 VALIDITY_SECONDS = 900

@@ -1,0 +1,69 @@
+"""From a picture to everything that is served of it. Slow to import, and where there are workers only they need it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from aggregator.engine.judgement import judge, policy_for
+from aggregator.engine.live_assess import Assessed, AssetHaircut
+from aggregator.engine.schema import HealthDocument
+from aggregator.engine.snapshot import Picture
+from aggregator.publish.attestation.statement import MarginScore, StatementError
+from aggregator.publish.attestation.summary import ScoreWithheld, summarise
+from aggregator.reading.catalogue import adapters
+from aggregator.risk.assessment import Assessment
+from aggregator.store.chronicle import Figures
+
+
+def assess(picture: Picture) -> Assessed:
+    """The whole way. Pure but for the list of adapters; runs in a worker."""
+    assessment, document = judge(picture)
+    body = document.model_dump_json(by_alias=True).encode()
+    figures = document.health
+    healths = [one.health_factor for one in document.margin_accounts if one.health_factor is not None]
+    snapshot = hashlib.sha256(body)
+    return Assessed(
+        snapshot=snapshot.hexdigest(),
+        body=body,
+        figures=Figures(
+            figures.score,
+            figures.margin_ratio,
+            figures.equity_usd,
+            figures.collateral_usd,
+            figures.debt_usd,
+            figures.requirement_usd,
+            document.coverage.complete,
+        ),
+        probability=figures.liquidation_probability,
+        lowest_health=min(healths, key=float, default=None),
+        nearest_move=_nearest(document),
+        model=f"{figures.model} {figures.score_version}",
+        blocks=tuple((one.chain, one.block) for one in picture.portfolio.snapshots if one.block is not None),
+        haircuts=_haircuts(document),
+        statement=_statement(picture, assessment, snapshot.digest()),
+    )
+
+
+def _statement(picture: Picture, assessment: Assessment, snapshot: bytes) -> MarginScore | str:
+    (owner,) = picture.portfolio.owners
+    try:
+        return summarise(owner.address, picture.portfolio, assessment, policy_for(adapters()), snapshot)
+    except (ScoreWithheld, StatementError) as withheld:
+        return str(withheld)
+
+
+def _haircuts(document: HealthDocument) -> tuple[AssetHaircut, ...]:
+    positions = (*document.positions, *(one for account in document.margin_accounts for one in account.positions))
+    found: dict[str, AssetHaircut] = {}
+    for leg in (leg for position in positions for leg in position.legs):
+        if leg.haircut is not None and leg.haircut_parts is not None:
+            parts = tuple((name, str(value)) for name, value in leg.haircut_parts.model_dump().items())
+            known = found.get(leg.asset)
+            if known is None or float(known.haircut) < float(leg.haircut):
+                found[leg.asset] = AssetHaircut(leg.asset, leg.symbol, leg.haircut, parts)
+    return tuple(found.values())
+
+
+def _nearest(document: HealthDocument) -> float:
+    moves = [abs(float(one.liquidation.market_move)) for one in document.margin_accounts if one.liquidation.market_move is not None]
+    return min([0.0 if any(one.liquidation.liquidatable for one in document.margin_accounts) else float("inf"), *moves])
