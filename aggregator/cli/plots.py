@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from aggregator.engine.what_if import BookRun, MethodResult, WhatIfRun
+    from aggregator.model.instrument import VenueAccount
     from aggregator.risk.requirement import Requirement
     from aggregator.risk.surface import Surface
     from aggregator.risk.what_if import State
@@ -67,9 +68,8 @@ def what_if_plots(run: WhatIfRun, folder: Path, form: str, names: Mapping[ChainI
         made["scenarios"] = scenario_bars(run.start.before.requirement, run.after.requirement, run.request.shock.words)
     made.update(_payoff(run))
     for number, one in sorted(run.surfaces.items()):
-        account = run.acted.portfolio.margin_accounts[number]
         title = _account_title(run, number, names)
-        made[f"surface-{number + 1}-{slug(account.protocol)}-{slug(account.chain)}"] = liquidation_surface(one, title, _landing(run, one))
+        made[f"surface-{number + 1}-{_account_slug(run, number)}"] = liquidation_surface(one, title, _landing(run, one))
     return written(made, folder, form)
 
 
@@ -303,7 +303,24 @@ def _shown_health(health: object) -> float:
     return min(float(str(health)), HIGHEST_HEALTH) if health is not None else 0.0
 
 
+def _venue_account(run: WhatIfRun, number: int) -> VenueAccount | None:
+    """The venue account of this number, None for one on a chain."""
+    first = len(run.acted.portfolio.margin_accounts)
+    return run.acted.portfolio.venue_accounts[number - first] if number >= first else None
+
+
+def _account_slug(run: WhatIfRun, number: int) -> str:
+    venue = _venue_account(run, number)
+    if venue is not None:
+        return slug(venue.venue)
+    account = run.acted.portfolio.margin_accounts[number]
+    return f"{slug(account.protocol)}-{slug(account.chain)}"
+
+
 def _account_title(run: WhatIfRun, number: int, names: Mapping[ChainId, str], short: bool = False) -> str:
+    venue = _venue_account(run, number)
+    if venue is not None:
+        return plain(f"{venue.venue} {venue.label or venue.account}"[:60])
     account = run.acted.portfolio.margin_accounts[number]
     label = account.market_label or (account.market if len(account.market) <= 12 else "")
     chain = names.get(account.chain, account.chain)

@@ -214,6 +214,7 @@ def _driver(one: Driver) -> DriverDocument:
 
 def _venue(run: WhatIfRun, number: int, order: Mapping[tuple[str, int], int]) -> WhatIfVenueAccount:
     account, (before, after) = run.picture.portfolio.venue_accounts[number], run.venues[number]
+    surface = run.surfaces.get(len(run.acted.portfolio.margin_accounts) + number)
     return WhatIfVenueAccount(
         venue=account.venue,
         account=account.account,
@@ -225,6 +226,7 @@ def _venue(run: WhatIfRun, number: int, order: Mapping[tuple[str, int], int]) ->
         order=order.get(("venue", number)),
         maintenance_carried=after.method,
         reason=after.why or None,
+        surface=None if surface is None else _surface(surface),
     )
 
 

@@ -138,6 +138,7 @@ class WhatIfVenueAccount(Document):
     order: int | None
     maintenance_carried: str
     reason: str | None
+    surface: SurfaceDocument | None = None
 
 
 class MethodFigures(Document):

@@ -1,6 +1,7 @@
 """The liquidation surface of a margin account: its health over the moves of two drivers, where the line runs, and how far away it is.
 
-A driver is a risk factor with every token that follows it, or a discount that several tokens share. Health is at the protocol's oracle.
+A driver is a risk factor with every token that follows it, or a discount that several tokens share. Health is at the protocol's oracle, at
+a venue its equity over its maintenance margin.
 The boundary is where health first reaches 1 in each direction from today, directions measured in each driver's own days:
 
     moves (e^(r·σx·cos φ) − 1, e^(r·σy·sin φ) − 1),  σ the daily volatility, at least one per cent so that a peg is no wall
@@ -27,6 +28,7 @@ from aggregator.risk.exposure import Exposures, basis_of
 from aggregator.risk.scenarios import lot_multipliers
 from aggregator.risk.shapes import Array, delta_weights, multiplier
 from aggregator.risk.shock import Shock
+from aggregator.risk.venue_exposure import equity_at, maintenance_at
 from aggregator.risk.volatility import Volatility
 from aggregator.risk.what_if import WhatIf
 
@@ -138,12 +140,12 @@ def surface(
     if (xs < -1.0).any() or (ys < -1.0).any() or not (np.isfinite(xs).all() and np.isfinite(ys).all()):
         raise InputError("moves on an axis are finite and not below −100 %")
     moves = {first.name: 1.0 + xs[None, :], **({second.name: 1.0 + ys[:, None]} if second is not None else {})}
-    claim, exposures = _claim(what_if, account), what_if.prepared.claims.exposures
-    counted, debt = _sums(claim, _lots(exposures, moves, (len(ys), len(xs))))
+    counted, debt = _sides(what_if, account, moves, (len(ys), len(xs)))
     with np.errstate(divide="ignore", invalid="ignore"):
         health = np.where(debt > 0, counted / debt, np.inf)
     liquidatable = counted < debt
-    for row, column in np.argwhere(np.abs(counted - debt) <= NEAR_THE_LINE * debt).tolist():
+    on_chain = account < len(what_if.prepared.portfolio.margin_accounts)
+    for row, column in np.argwhere(np.abs(counted - debt) <= NEAR_THE_LINE * debt).tolist() if on_chain else ():
         prices = {first.name: 1 + _exactly(xs[column]), **({second.name: 1 + _exactly(ys[row])} if second is not None else {})}
         liquidatable[row, column] = bool(what_if.after(Shock(prices)).accounts[account].liquidatable)
     return Surface(account, first, second, xs, ys, health, liquidatable, line)
@@ -184,6 +186,16 @@ def _claim(what_if: WhatIf, account: int) -> Claim:
     if claim is None:
         raise InputError("the account owes nothing, or a debt of it could not be valued: there is no line to reach")
     return claim
+
+
+def _sides(what_if: WhatIf, account: int, moves: Mapping[str, Array], shape: tuple[int, int]) -> tuple[Array, Array]:
+    """What health is the ratio of: counted collateral and debt; at a venue equity and maintenance margin."""
+    exposures = what_if.prepared.exposures
+    line = next((one for one in exposures.venues if one.account == account), None)
+    if line is not None:
+        lots = _lots(exposures, moves, shape)
+        return equity_at(line, lots), maintenance_at(line, lots)
+    return _sums(_claim(what_if, account), _lots(what_if.prepared.claims.exposures, moves, shape))
 
 
 def _sums(claim: Claim, lots: Array) -> tuple[Array, Array]:

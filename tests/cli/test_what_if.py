@@ -50,6 +50,8 @@ from tests.builders import (
     wallet,
 )
 from tests.risk.strategies import QUICK, portfolios
+from tests.risk.venue_accounts import at_venues, cash, perp
+from tests.risk.venue_accounts import venue as venue_account
 
 NAMES = {ETHEREUM: "Ethereum", ARBITRUM: "Arbitrum One"}
 HISTORY = (walk("ETH", 0.03, 90),)
@@ -424,3 +426,23 @@ def test_matplotlib_is_loaded_for_plots_only() -> None:
         check=False,
     )
     assert found.stdout.strip().endswith("False")
+
+
+def test_an_account_at_a_venue_is_part_of_everything(tmp_path: Path) -> None:
+    """Its equity moves with the shock, it has a surface and a plot, and stands in the order of liquidations."""
+    from aggregator.cli.plots import what_if_plots
+
+    both = at_venues(RICH, venue_account(perp(4), balances=(cash(2_500),), equity=2_500, maintenance=300))
+    run = ran(both, "ETH=-35%", surfaces=True)
+    made = what_if_document(run)
+    alone = what_if_document(ran(RICH, "ETH=-35%"))
+    assert made.before.equity_usd is not None and alone.before.equity_usd is not None
+    assert made.after.equity_usd is not None and alone.after.equity_usd is not None
+    assert Decimal(made.before.equity_usd) - Decimal(alone.before.equity_usd) == 2_500
+    assert float(made.after.equity_usd) - float(alone.after.equity_usd) == pytest.approx(2_500 - 2_800)
+    (own,) = made.venue_accounts
+    assert own.after.liquidatable is True and own.order is not None and own.surface is not None
+    assert {one.order for one in made.margin_accounts if one.order} & {own.order} == set()
+    paths = what_if_plots(run, tmp_path, "svg", NAMES)
+    (picture,) = [path for path in paths if path.stem.endswith("hyperliquid")]
+    assert "hyperliquid" in picture.read_text() and any(path.stem == "payoff" for path in paths)
