@@ -1,7 +1,8 @@
-"""The unified method on a book: full revaluation of positions and collateral in the same joint scenarios, the worst of four families.
+"""The unified method on a book: full revaluation of positions and collateral in the same joint scenarios, the worst of three families.
 
-    core = max( grid , crises , peg breaks , ES_99 over three correlation regimes ) ; requirement = max(core, floor) + basis
-    grid    each underlying alone, all together, and the two that hurt most against each other, over the second PMRM's moves scaled by class
+    core = max( grid , crises , ES_99 over three correlation regimes ) ; requirement = max(core, floor) + basis
+    grid    each underlying alone, all together, and the two that hurt most against each other, over the second PMRM's
+            moves scaled by class
     crises  days on record as joint moves, volatility up; a peg that breaks; an asset (weETH, cbBTC) that falls 12 % behind its underlying
     ES_99   of the loss over the horizon: t₄ moves scaled to each underlying's volatility, in the order of draws whose correlations are
             as given (stressed table where nothing is given), lowered by .3, or all 1; repaired to be positive semidefinite

@@ -224,11 +224,10 @@ def _grid(scene: Scene) -> Family:
     if several:
         labels += [f"all: {name}" for name in names]
         rows += [[(row, column) for row in range(len(moving))] for column in range(len(names))]
-        mirror = _mirror(scenarios)
-        for column, name in enumerate(names):
-            one, other = _opposites(table[:, column], table[:, mirror[column]])
-            labels.append(f"{underlyings[one]} against {underlyings[other]}: {name}")
-            rows.append([(one, column), (other, mirror[column])])
+        for column, opposite in _opposite_columns(scenarios):
+            one, other = _worst_pair(table[:, column], table[:, opposite])
+            labels.append(f"{underlyings[one]} against {underlyings[other]}: {names[column]}")
+            rows.append([(one, column), (other, opposite)])
     pnl = np.array([sum(table[row, column] for row, column in one) for one in rows])
     parts = np.zeros(len(each))
     for row, column in rows[int(pnl.argmin())]:
@@ -237,21 +236,20 @@ def _grid(scene: Scene) -> Family:
     return Family(tuple(labels), pnl, parts)
 
 
-def _opposites(here: Array, there: Array) -> tuple[int, int]:
+def _worst_pair(here: Array, there: Array) -> tuple[int, int]:
     """Two different rows with the least here[one] + there[other]: among the two least of each column."""
     first, second = np.argsort(here, kind="stable")[:2], np.argsort(there, kind="stable")[:2]
     pairs = [(int(one), int(other)) for one in first for other in second if one != other]
     return min(pairs, key=lambda pair: (here[pair[0]] + there[pair[1]], pair))
 
 
-def _mirror(scenarios: Sequence[Scenario]) -> list[int]:
-    """Number of the scenario with the opposite move and the same volatility; its own where there is none."""
+def _opposite_columns(scenarios: Sequence[Scenario]) -> list[tuple[int, int]]:
+    """Each scenario with the one of the opposite move and the same volatility, where there is one; without a move its own opposite."""
     return [
-        next(
-            (o for o, other in enumerate(scenarios) if abs(one.spot + other.spot - 2.0) < 1e-9 and one.volatility is other.volatility),
-            number,
-        )
+        (number, opposite)
         for number, one in enumerate(scenarios)
+        for opposite, other in enumerate(scenarios)
+        if abs(one.spot + other.spot - 2.0) < 1e-9 and one.volatility is other.volatility
     ]
 
 

@@ -101,10 +101,15 @@ def test_size_scales_and_order_decides_nothing(made: MarginBook, factor: int, da
 
 @given(made=BOOKS)
 @settings(max_examples=40, deadline=None)
-def test_a_crisis_less_never_asks_for_more(made: MarginBook) -> None:
+def test_a_scenario_less_never_asks_for_more(made: MarginBook) -> None:
+    usual = ask(made, parameters=QUICK).amount
     for number in range(len(USUAL.crises)):
         fewer = replace(QUICK, crises=USUAL.crises[:number] + USUAL.crises[number + 1 :])
-        assert ask(made, parameters=fewer).amount <= ask(made, parameters=QUICK).amount + 1e-7
+        assert ask(made, parameters=fewer).amount <= usual + 1e-7
+    moves = USUAL.scan.scenarios
+    for number in range(0, len(moves), 3):
+        scan = replace(USUAL.scan, scenarios=moves[:number] + moves[number + 1 :])
+        assert ask(made, parameters=replace(QUICK, scan=scan)).amount <= usual + 1e-7
 
 
 def test_diversification_of_what_is_only_long_earns_nothing() -> None:
