@@ -1,6 +1,6 @@
 """The service under load, beside a bare aiohttp handler on the same machine in the same run.
 
-    .venv/bin/python -m benchmarks.serve            # everything; about two minutes
+    .venv/bin/python -m benchmarks.serve            # everything; several minutes
     .venv/bin/python -m benchmarks.serve --quick    # a third of it
 
 Read the ratios: two shared cores serve, load and run the chains.

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "The database is the service's: CROSSMARGIN_DATABASE_URL, or SQLite in the user's data folder."
+    parser.epilog = (
+        "Each action takes --json. The database is the service's: CROSSMARGIN_DATABASE_URL, or SQLite in the user's data folder."
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = actions.add_parser("create", help="make a key; its secret is shown once", allow_abbrev=False)
     create.add_argument("name", metavar="NAME", help="what it is for")

@@ -191,13 +191,20 @@ class Live:
         key = owner_key(owner)
         one = self.followed.get(key)
         if one is None:
-            one = self.followed[key] = Followed(owner, watched)
+            if not watched and len(self.followed) >= self._crowd:
+                self._forget_guests(asyncio.get_running_loop().time())
+            one = self.followed[key] = Followed(owner, watched, asked_at=asyncio.get_running_loop().time())
             self.concerned.follow(one)
             if watched:
                 for loop in self.loops.values():
                     loop.push([key], Urgency.DUE)
         one.watched = one.watched or watched
         return one
+
+    @property
+    def _crowd(self) -> int:
+        """How many may be followed before guests are asked to leave at once: those who are watched, and twice the guests."""
+        return sum(one.watched for one in self.followed.values()) + 2 * self.settings.guests
 
     async def _read_everywhere(self, one: Followed) -> None:
         """Every chain at once, for an owner nobody followed."""

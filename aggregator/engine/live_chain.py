@@ -28,6 +28,7 @@ from aggregator.store.database import DatabaseUnavailable
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
+SWEEP_SECONDS = 0.5
 PAUSE_SECONDS = 0.2
 """after blocks that could not be looked through"""
 
@@ -83,6 +84,8 @@ class ChainLoop:
         self._engine, self._trail, self._keeper = engine, trail, keeper
         self._settings = settings
         self._queue: dict[str, tuple[Urgency, float]] = {}
+        self._swept = float("-inf")
+        """loop time at which it was last looked for whom to read again"""
         self._busy = 0
         """owners who are being read"""
         self._reading = asyncio.Lock()
@@ -156,8 +159,10 @@ class ChainLoop:
             self.push(self._keeper.concerned.touched(self.chain, advance.touches), Urgency.TOUCHED)
 
     def _push_due(self) -> None:
-        oldest = asyncio.get_running_loop().time() - self._settings.sweep_seconds
-        never = float("-inf")
+        now = asyncio.get_running_loop().time()
+        if now < self._swept + SWEEP_SECONDS:
+            return
+        self._swept, oldest, never = now, now - self._settings.sweep_seconds, float("-inf")
         self.push((key for key, one in self._keeper.followed.items() if one.read_at.get(self.chain, never) < oldest), Urgency.DUE)
 
     async def _work(self, least: Urgency = Urgency.DUE) -> int:

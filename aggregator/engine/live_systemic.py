@@ -66,6 +66,7 @@ class Systemic:
     trouble: str = "no population is read: CROSSMARGIN_POPULATION names none"
     _made: dict[object, object] = field(default_factory=dict)
     _locks: dict[object, asyncio.Lock] = field(default_factory=dict)
+    """by kind of figure, so that no stranger's words are kept"""
 
     async def run(self) -> None:
         """Read the file once, or the chains again and again, until cancelled."""
@@ -138,7 +139,8 @@ class Systemic:
 
     async def _once(self, key: object, work: Callable[[], T]) -> T:
         """Calculated once, however many ask at the same time; not on the event loop."""
-        async with self._locks.setdefault(key, asyncio.Lock()):
+        kind = key[0] if isinstance(key, tuple) else key
+        async with self._locks.setdefault(kind, asyncio.Lock()):
             if key not in self._made:
                 self._made[key] = await asyncio.to_thread(work)
             return self._made[key]  # type: ignore[return-value]  # what this key's work gave
