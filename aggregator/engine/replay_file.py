@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NoReturn
 
+import orjson
 from pydantic import ValidationError
 
 from aggregator.engine.replay_schema import row_of
@@ -51,6 +52,7 @@ def _rows(file: IO[bytes], name: str) -> Iterator[Observed]:
 def _row(line: bytes, name: str, number: int) -> Observed:
     try:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        _check_nesting(text)
         content = json.loads(text, parse_constant=_no_number, object_pairs_hook=_once)
         if not isinstance(content, dict):
             raise ValueError("expected a JSON object")
@@ -68,6 +70,15 @@ def _row(line: bytes, name: str, number: int) -> Observed:
         raise ConfigurationError(name, number, "", "not UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(name, number, "", str(error)) from None
+
+
+def _check_nesting(text: str) -> None:
+    """The standard parser goes as deep as the interpreter allows, which can be deeper than its stack; this one stops at a thousand."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        if "depth" in str(error):
+            raise ValueError("nested too deeply") from None
 
 
 def _no_number(text: str) -> NoReturn:
