@@ -7,8 +7,9 @@
     cascade          forced trades against a day's volume: impact = daily volatility·√(traded / volume), and what it costs
 
 Apart, assets and long options are paid in full and cannot be liquidated; what equity is left stands behind the other positions in
-proportion to their initial requirement. A position that is closed moves its underlying, which can close the next one. Together, one
-breach closes everything: positions that lose nothing go with the one that does. Volatility and volume are those of the underlying's class.
+proportion to their initial requirement. Where nothing is left, because assets are bought on debt, equity stands behind everything so.
+A position that is closed moves its underlying, which can close the next one. Together, one breach closes everything: positions that
+lose nothing go with the one that does. Volatility and volume are those of the underlying's class.
 """
 
 from __future__ import annotations
@@ -135,8 +136,11 @@ class _Silos:
         columns = book.columns
         paid = (columns.spot | columns.option) & (columns.units >= 0)
         value = np.where(columns.spot, columns.units * quoted.price, option_value(book, quoted))
-        behind = np.where(paid, 0.0, initial)
         left = equity - float(value[paid].sum())
+        if left < 0:
+            # more is owed than what is not paid in full: nothing is
+            paid, left = np.zeros(len(book), dtype=np.bool_), equity
+        behind = np.where(paid, 0.0, initial)
         share = behind / behind.sum() if behind.sum() > 0 else behind
         own = np.where(paid, value, left * share)
         gap = np.where(paid[:, None], np.inf, (own - maintenance)[:, None] + each)

@@ -65,6 +65,14 @@ def test_assets_paid_in_full_are_never_liquidated_apart() -> None:
     assert found.cross_cascade.traded == pytest.approx(26_000.0 + 5_200.0)
 
 
+def test_an_asset_bought_on_debt_is_not_paid_in_full() -> None:
+    """Ten ether and 5,000 dollars owed: the one position alone is the pool."""
+    found = ask(book(spot("ETH", 10), cash=-5_000.0))
+    assert found.isolated_trigger is not None and found.cross_trigger is not None
+    assert found.isolated_trigger.move == pytest.approx(found.cross_trigger.move)
+    assert found.cross_trigger.move == pytest.approx((found.maintenance.cross - 21_000.0) / 26_000.0)
+
+
 def test_impact_is_the_square_root_of_traded_over_volume() -> None:
     found = ask(book(perpetual(100_000, unrealised=0), cash=200_000_000.0))
     terms = FACTORS[FactorClass.ETH]
