@@ -106,7 +106,7 @@ class HistoryColumns:
 
 def read_history(path: Path) -> HistoryColumns:
     """The history in a `.csv` or `.parquet` file. InputError in one line: the file, the row and what was expected."""
-    return history_from_table(_read(path), str(path), first_row=2 if path.suffix == ".csv" else 1)
+    return history_from_table(_read(path), str(path), first_row=2 if path.suffix.lower() == ".csv" else 1)
 
 
 def history_from_table(table: Table, source: str, first_row: int = 1) -> HistoryColumns:
@@ -297,11 +297,11 @@ def _read(path: Path) -> Table:
         raise InputError(f"{path}: there is no such file")
     wanted = (*REQUIRED, *OPTIONAL)
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             from pyarrow import parquet
 
             return parquet.read_table(path, columns=[name for name in parquet.read_schema(path).names if name in wanted])
-        if path.suffix == ".csv":
+        if path.suffix.lower() == ".csv":
             from pyarrow import csv
 
             types = {"symbol": pyarrow.string(), "timestamp": pyarrow.string(), "close": pyarrow.float64()}
