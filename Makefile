@@ -16,6 +16,7 @@ $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt requirements/n
 	$(PIP) --require-hashes -r requirements/build.txt -r requirements/runtime.txt
 	@if ! { command -v node && command -v npm; } >/dev/null 2>&1; then $(PIP) --require-hashes -r requirements/node.txt; fi
 	$(PIP) --no-build-isolation --editable .
+	@$(BIN)/python -m aggregator.cli.page_assets || true
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime requirements/development.txt

@@ -145,7 +145,7 @@ async def service(settings: Settings, owners: tuple[str, ...] = (), clock: Calla
         if owners:
             await live.watch([parse_address(owner) for owner in owners], "local")
         runner = web.AppRunner(
-            application(app, echarts=await echarts_directory()), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False
+            application(app, echarts=echarts_directory()), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from aggregator.cli import page_assets
 from aggregator.localnet.world import World
 from aggregator.store import access
 from tests.api.serving import Served, serving
@@ -15,6 +16,7 @@ WITNESS = "three-chains"
 
 @pytest.fixture(scope="session")
 async def served(deployed: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    await page_assets.fetch()
     folder = tmp_path_factory.mktemp("service")
     witness = deployed.owner(WITNESS).address
     async with serving(deployed, folder, (witness,), population="live") as one:
