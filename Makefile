@@ -32,8 +32,8 @@ serve: setup
 	@$(BIN)/crossmargin serve --local
 
 # Everything: style, types, import contracts and every test.
-test: setup-development lint types contracts
-	$(BIN)/pytest
+test: setup-development lint types contracts unit
+	$(BIN)/pytest -m localnet
 
 # The inner loop: all that needs no local chains.
 check: setup-development lint types contracts unit
