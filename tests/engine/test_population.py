@@ -20,6 +20,7 @@ from aggregator.chains.work import Abilities
 from aggregator.engine.population import LivePopulation, PopulationReader, PopulationRequest, take_population
 from aggregator.localnet.deploy import morpho
 from aggregator.localnet.life import live
+from aggregator.localnet.network import local_network
 from aggregator.localnet.world import World
 from aggregator.model.book import Book
 from aggregator.model.identifiers import evm_chain
@@ -157,8 +158,16 @@ async def test_balances_that_do_not_add_up_are_read_again_and_what_stays_wrong_i
         assert [gap.why for gap in broken.unread] == ["the accounts that logs name do not add up to the token's own total"]
 
 
-async def test_a_chain_that_is_rewritten_is_read_from_the_start(world: World) -> None:
+@pytest.fixture
+async def own() -> AsyncIterator[World]:
+    """A network of our own: a reorganisation drops the snapshots by which a shared one is put back."""
+    async with local_network() as world:
+        yield world
+
+
+async def test_a_chain_that_is_rewritten_is_read_from_the_start(own: World) -> None:
     """A position that a reorganisation takes back is not remembered."""
+    world = own
     chain, market = world.chains[1], markets(world)["aave-v3", 1]
     urls = {evm_chain(chain_id): (one.url,) for chain_id, one in world.chains.items()}
     async with Network(load_chains(), rpc_overrides=urls, environment={}) as network:
