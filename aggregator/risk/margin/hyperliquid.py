@@ -222,13 +222,11 @@ class Hyperliquid:
                 perpetuals += own[-1]
         dollars = exact(book.cash) + exact(float(np.nan_to_num(np.where(book.columns.spot, 0.0, each)).sum()))
         found = portfolio_margin(perpetuals, max(-dollars, Decimal(0)), max(dollars, Decimal(0)), support, parameters.borrow_cap)
-        if not portfolio:
-            net = dollars - perpetuals
-        elif kind is Kind.MAINTENANCE:
-            net = found.liquidation_value * LIQUIDATION_RATIO - found.requirement
-        else:
+        net = found.liquidation_value * LIQUIDATION_RATIO - found.requirement if portfolio else dollars - perpetuals
+        if portfolio and kind is Kind.INITIAL:
+            # nor can anything be opened that would be liquidated at once
             lent = sum((one.supplied * one.ltv for one in support), Decimal(0))
-            net = dollars + min(lent, parameters.borrow_cap) - perpetuals
+            net = min(net, dollars + min(lent, parameters.borrow_cap) - perpetuals)
         total = dollars + spot
         amount = float(max(total - net, Decimal(0)))
         ratio = found.ratio if portfolio and kind is Kind.MAINTENANCE else None

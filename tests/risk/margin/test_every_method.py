@@ -92,6 +92,9 @@ def test_figures_are_figures(name: str, scene: tuple[MarginBook, Market], kind: 
     assert np.isfinite(found.scenarios.pnl).all()
     assert found.equity is None or np.isfinite(found.equity)
     assert all(np.isfinite(one) for one in found.components.values())
+    if kind is Kind.MAINTENANCE:
+        opening = model.requirement(book, market, parameters, Kind.INITIAL)
+        assert opening.amount >= found.amount - 1e-9 * scale
     backwards = model.requirement(MarginBook(tuple(reversed(book.holdings)), book.cash), market, parameters, kind)
     assert backwards.amount == pytest.approx(found.amount, abs=1e-6 * scale)
     assert backwards.inputs_hash == found.inputs_hash

@@ -160,7 +160,7 @@ def test_caps_bound_what_spot_counts() -> None:
     lent = MODEL.requirement(book(held), market, replace(SAMPLE, borrow_cap=Decimal(1_000)), Kind.MAINTENANCE)
     assert lent.net == pytest.approx(0.95 * 750 - 20)
     foreign = MODEL.requirement(book(spot("PURR", 10)), market_of([spot("PURR", 1)], price=2.0), SAMPLE, Kind.INITIAL)
-    assert foreign.net == 0 and foreign.amount == pytest.approx(20)
+    assert foreign.net == -20 and foreign.amount == pytest.approx(40)
 
 
 def test_what_no_account_holds() -> None:
