@@ -42,12 +42,12 @@ def first_breach(ratios: Array, slopes: Floats) -> Floats:
     slope = slopes.reshape(lots, rows * draws)[:, place]
     at = np.zeros(len(place), dtype=slopes.dtype)
     tolerance = float(np.sqrt(np.finfo(slopes.dtype).eps))
-    for _ in range(_STEPS):
+    for number in range(_STEPS):
         if not len(place):
             break
         total, steepness = np.zeros_like(at), np.zeros_like(at)
         for lot in range(lots):
-            term = weight[lot] * np.exp(np.minimum(at * slope[lot], 80.0))
+            term = weight[lot] if number == 0 else weight[lot] * np.exp(np.minimum(at * slope[lot], 80.0))
             total += term
             steepness += term * slope[lot]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
