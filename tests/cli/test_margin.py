@@ -134,6 +134,15 @@ def test_bad_input_is_one_line(
     assert output.err.count("\n") == 1 and message in output.err
 
 
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "examples" / "portfolios").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_example_portfolios_are_complete(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["margin", "--portfolio", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["coverage"]["complete"] is True
+    assert next(one for one in found["methods"] if one["method"] == "unified")["initial"] is not None
+    assert found["isolated_versus_cross"]["equity_usd"] is not None
+
+
 def test_owners_or_a_file_but_not_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.main(["margin"]) == 2
     assert run(tmp_path, MIXED, "0x" + "1" * 40) == 2
