@@ -110,4 +110,4 @@ async def test_the_command_as_a_process(deployed: World, tmp_path: Path) -> None
     assert fallen["after"]["liquidatable"] and Decimal(fallen["loss"]["owner_usd"]) > 0 and fallen["restore"]["cheapest"]["actions"]
     assert fallen["before"]["days_to_liquidation"] is not None
     written = await asyncio.to_thread(lambda: list(tmp_path.iterdir()))
-    assert len(written) == 2 + sum(one["surface"] is not None for one in made["margin_accounts"]) >= 5
+    assert len(written) == 3 + sum(one["surface"] is not None for one in made["margin_accounts"]) >= 5
