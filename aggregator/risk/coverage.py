@@ -76,7 +76,7 @@ def coverage(portfolio: Portfolio, valuation: Valuation, policy: Policy, venues:
     if any(gap.protocol != EVERY_PROTOCOL for gap in hiding):
         warnings.add(Remark("debt-unknown", "a debt may exist that could not be read, so figures that need it are withheld"))
     if unread_venues:
-        warnings.add(Remark("venue-account-unknown", "a venue account has no figures, so figures that need it are withheld"))
+        warnings.add(Remark("venue-account-withheld", "a venue account has no figures, so figures that need it are withheld"))
     if debts:
         warnings.add(Remark("debt-unpriced", "a debt has no believed price, so figures that need it are withheld"))
     if len(valueless) > len(debts):

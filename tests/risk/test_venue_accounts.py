@@ -155,7 +155,7 @@ def test_what_is_missing_withholds_and_never_calms(bad: VenueAccount, why: str) 
     result = judged(at_venues(coins, bad, venue(perp(1), account="two")))
     assert why in " ".join(gap.why for gap in result.missing) and not result.coverage.complete
     assert result.equity_usd is None and result.requirement is None and result.margin_ratio is None and result.score is None
-    assert {warning.code for warning in result.warnings} >= {"venue-account-unknown", "score-withheld"}
+    assert {warning.code for warning in result.warnings} >= {"venue-account-withheld", "score-withheld"}
     assert result.venues[0].health is None and result.venues[1].health is not None
 
 
