@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
+    from aggregator.engine.snapshot import Picture
+
 T = TypeVar("T")
 
 PROGRESS_DELAY_SECONDS = 1.0
@@ -66,6 +68,26 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; Ctrl-C cancels, lets connections close, and comes out as KeyboardInterrupt."""
     _quiet_logs()
     return asyncio.run(work)
+
+
+def take_picture(arguments: argparse.Namespace) -> Picture:
+    """Read the owners that were asked for, with the options of `add_chain_options` and `add_venue_options`, and show the progress."""
+    from aggregator.engine.snapshot import SnapshotRequest, take
+
+    request = SnapshotRequest(
+        owners=tuple(arguments.owners),
+        chains_file=arguments.chains,
+        rpc=tuple(arguments.rpc),
+        only_chains=tuple(arguments.chain),
+        blocks=tuple(arguments.block),
+        discover=arguments.discover,
+        venues=arguments.venues,
+        venue_accounts=tuple(arguments.venue_account),
+        venue_urls=tuple(arguments.venue),
+        record=arguments.record,
+    )
+    with ProgressDisplay() as progress:
+        return run_async(take(request, progress.report))
 
 
 def _quiet_logs() -> None:

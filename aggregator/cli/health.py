@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from aggregator.cli.common import ProgressDisplay, add_chain_options, add_json_option, add_venue_options, console, run_async
+from aggregator.cli.common import add_chain_options, add_json_option, add_venue_options, console, take_picture
 from aggregator.model.errors import IncompleteError
 
 
@@ -23,22 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     """0 with whatever could be read; IncompleteError (3) where no chain could be read at all, after its document when JSON is wanted."""
     from aggregator.engine.document import to_json
     from aggregator.engine.judgement import judge
-    from aggregator.engine.snapshot import SnapshotRequest, take
 
-    request = SnapshotRequest(
-        owners=tuple(arguments.owners),
-        chains_file=arguments.chains,
-        rpc=tuple(arguments.rpc),
-        only_chains=tuple(arguments.chain),
-        blocks=tuple(arguments.block),
-        discover=arguments.discover,
-        venues=arguments.venues,
-        venue_accounts=tuple(arguments.venue_account),
-        venue_urls=tuple(arguments.venue),
-        record=arguments.record,
-    )
-    with ProgressDisplay() as progress:
-        picture = run_async(take(request, progress.report))
+    picture = take_picture(arguments)
     assessment, document = judge(picture)
     if arguments.json:
         sys.stdout.write(to_json(document) + "\n")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregator.cli.common import ProgressDisplay, add_chain_options, add_json_option, add_venue_options, console, run_async
+from aggregator.cli.common import add_chain_options, add_json_option, add_venue_options, console, take_picture
 from aggregator.model.errors import IncompleteError, InputError
 
 if TYPE_CHECKING:
@@ -57,20 +57,6 @@ def _input(arguments: argparse.Namespace) -> MarginInput:
 
         return read_portfolio_file(arguments.portfolio, datetime.now(UTC))
     from aggregator.engine.margin_input import margin_input_of
-    from aggregator.engine.snapshot import SnapshotRequest, take
 
-    request = SnapshotRequest(
-        owners=tuple(arguments.owners),
-        chains_file=arguments.chains,
-        rpc=tuple(arguments.rpc),
-        only_chains=tuple(arguments.chain),
-        blocks=tuple(arguments.block),
-        discover=arguments.discover,
-        venues=arguments.venues,
-        venue_accounts=tuple(arguments.venue_account),
-        venue_urls=tuple(arguments.venue),
-        record=arguments.record,
-    )
-    with ProgressDisplay() as progress:
-        picture = run_async(take(request, progress.report))
+    picture = take_picture(arguments)
     return margin_input_of(picture)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregator.cli.common import ProgressDisplay, add_chain_options, add_json_option, add_venue_options, console, run_async
+from aggregator.cli.common import add_chain_options, add_json_option, add_venue_options, console, take_picture
 from aggregator.model.errors import IncompleteError, InputError
 from aggregator.model.identifiers import ChainId
 
@@ -67,26 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _owners(arguments: argparse.Namespace) -> int:
     from aggregator.chains.arguments import resolve_chain
     from aggregator.chains.configuration import load_chains
-    from aggregator.engine.snapshot import SnapshotRequest, take
     from aggregator.engine.what_if import run_what_if
     from aggregator.engine.what_if_document import what_if_document
 
     configuration = load_chains(arguments.chains)
     asked = _request(arguments, lambda text: resolve_chain(text, configuration))
-    request = SnapshotRequest(
-        owners=tuple(arguments.owners),
-        chains_file=arguments.chains,
-        rpc=tuple(arguments.rpc),
-        only_chains=tuple(arguments.chain),
-        blocks=tuple(arguments.block),
-        discover=arguments.discover,
-        venues=arguments.venues,
-        venue_accounts=tuple(arguments.venue_account),
-        venue_urls=tuple(arguments.venue),
-        record=arguments.record,
-    )
-    with ProgressDisplay() as progress:
-        picture = run_async(take(request, progress.report))
+    picture = take_picture(arguments)
     done = run_what_if(picture, asked)
     document = what_if_document(done)
     if arguments.json:
