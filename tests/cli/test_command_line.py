@@ -172,47 +172,11 @@ def test_no_command_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> N
 
 GROUPED = {"contagion": ("curve", "simulate", "rank", "replay", "record")}
 """commands that only have others below them"""
-EVERY_COMMAND = [(name,) for name in sorted(command_line.COMMANDS) if name not in GROUPED]
-EVERY_COMMAND_BELOW = [(name, one) for name, below in GROUPED.items() for one in below]
+ALONE = [(name,) for name in sorted(command_line.COMMANDS) if name not in GROUPED]
+BELOW = [(name, one) for name, below in GROUPED.items() for one in below]
 
 
-@pytest.mark.parametrize("words", BAD, ids=lambda words: " ".join(words) or "nothing")
-def test_bad_input_is_one_clear_line_and_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line.main(["health", *words]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("crossmargin: ") and err.count("\n") == 1 and len(err) > 30
-
-
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [("chains: [", "broken.yaml"), ("eip155:1: 5", "broken.yaml"), ("", "broken.yaml"), ("{chains: {eip155:1: {name: 1}}}", "broken.yaml")],
-)
-def test_an_unreadable_chains_file_is_named(text: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / named
-    path.write_text(text)
-    assert command_line.main(["health", OWNER, "--chains", str(path)]) == 2
-    err = capsys.readouterr().err
-    assert named in err and err.count("\n") == 1
-
-
-def test_an_unknown_command_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line.main(["helth"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
-
-
-def test_no_command_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line.main([]) == 0
-    out = capsys.readouterr().out
-    assert all(name in out for name in command_line.COMMANDS)
-
-
-GROUPED = {"contagion": ("curve", "simulate", "rank", "replay", "record")}
-"""commands that only have others below them"""
-EVERY_COMMAND = [(name, *below) for name in sorted(command_line.COMMANDS) for below in ([(one,) for one in GROUPED.get(name, ())] or [()])]
-
-
-@pytest.mark.parametrize("words", [*EVERY_COMMAND, *EVERY_COMMAND_BELOW], ids=" ".join)
+@pytest.mark.parametrize("words", [*ALONE, *BELOW], ids=" ".join)
 def test_every_command_explains_itself(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         command_line.main([*words, "--help"])
