@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -54,8 +55,6 @@ def network_of(address: str) -> str:
     """Whom a limit is for: an IPv4 address, or the /64 of an IPv6 one."""
     if ":" not in address:
         return address
-    import ipaddress
-
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

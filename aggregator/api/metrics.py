@@ -21,6 +21,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._series: dict[tuple[str, str, int], tuple[Histogram, Counter]] = {}
         labels = ("method", "endpoint")
         self.latency = Histogram(
             "crossmargin_http_request_duration_seconds", "Time to answer, by endpoint", labels, buckets=LATENCIES, registry=self.registry
@@ -34,6 +35,15 @@ class Metrics:
             buckets=LAGS,
             registry=self.registry,
         )
+
+    def answered(self, method: str, endpoint: str, status: int, seconds: float) -> None:
+        """One answer. Series are looked up once: that takes longer than to count."""
+        key = (method, endpoint, status)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = (self.latency.labels(method, endpoint), self.requests.labels(method, endpoint, str(status)))
+        series[0].observe(seconds)
+        series[1].inc()
 
     def observe(self, live: Live) -> None:
         """Show the loop's state too."""

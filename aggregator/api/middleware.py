@@ -70,8 +70,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
             app.metrics.throttled.labels(limiter.name).inc()
     took = time.perf_counter() - started
     method = request.method if operation is not None else _NONE
-    app.metrics.latency.labels(method, endpoint).observe(took)
-    app.metrics.requests.labels(method, endpoint, str(response.status)).inc()
+    app.metrics.answered(method, endpoint, response.status, took)
     if log.isEnabledFor(logging.DEBUG) or response.status >= 500:
         level = logging.ERROR if response.status == 500 else logging.WARNING if response.status > 500 else logging.DEBUG
         log.log(level, "%s %s %d %.1f ms", request.method, endpoint, response.status, took * 1000)

@@ -87,12 +87,13 @@ class Live:
         """Load what the store knows and begin to follow; returns at once, readings come as they are made."""
         await self.hub.open()
         async with self.database.reading() as connection:
+            places = await chronicle.checkpoints(connection)
             known = {chain: await chronicle.recent_blocks(connection, chain, WINDOW) for chain in self.chains}
             watched = await watch.watched(connection)
         for chain in self.chains:
             client = self.engine.network.client(chain)
             follower = HeadFollower(self.engine.network, client, websocket=self.settings.websocket, poll_seconds=self.settings.poll_seconds)
-            self.loops[chain] = ChainLoop(self.engine, follower, Trail(known[chain]), self, self.settings)
+            self.loops[chain] = ChainLoop(self.engine, follower, Trail(_ascending(known[chain], places.get(chain))), self, self.settings)
         for address in watched:
             self._follow(OwnerAddress(address), watched=True)
         runs = [run for loop in self.loops.values() for run in (loop.follower.run(), loop.run())]
@@ -135,6 +136,12 @@ class Live:
         """The owner's present picture, read first where nobody has asked before; `assessed` is there when this returns."""
         one = self.followed.get(owner_key(owner)) or self._follow(owner, watched=False)
         one.asked_at = asyncio.get_running_loop().time()
+        if one.assessed is None:
+            await self._first_reading(one)
+        return one
+
+    async def _first_reading(self, one: Followed) -> None:
+        """Until it is assessed. IncompleteError where that takes too long."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while one.assessed is None:
@@ -143,7 +150,6 @@ class Live:
                             await self._read_everywhere(one)
         except TimeoutError:
             raise IncompleteError(f"{one.key} could not be read within {PATIENCE_SECONDS:.0f} seconds") from None
-        return one
 
     def asked_again(self, keys: Iterable[str]) -> None:
         """Somebody still listens for these: they are not forgotten."""
@@ -302,7 +308,7 @@ class Live:
         now = asyncio.get_running_loop().time()
         if now - self._passed.get(chain, float("-inf")) >= PASSED_SECONDS:
             self._passed[chain] = now
-            await self._publish(Entry(blocks=((chain, head),), checkpoints=((chain, head),), at=_now()))
+            await self._publish(Entry(checkpoints=((chain, head),), at=_now()))
 
     def lag(self, chain: ChainId, seconds: float) -> None:
         """See `Keeper`."""
@@ -380,6 +386,12 @@ def _numbered(events: Sequence[Event], ids: Sequence[int]) -> tuple[Event, ...]:
         Event(event.kind, event.at, event.body, event.owner, event.chain, event.severity, number)
         for event, number in zip(events, ids, strict=True)
     )
+
+
+def _ascending(known: Sequence[Block], place: Block | None) -> tuple[Block, ...]:
+    """Blocks that figures stand on and the last that was looked through, each number once."""
+    by_number = {block.number: block for block in (*known, *([place] if place is not None else []))}
+    return tuple(by_number[number] for number in sorted(by_number))
 
 
 def _noticed(task: asyncio.Task[None]) -> None:

@@ -56,11 +56,12 @@ class Trail:
         tip = self.tip
         if tip is None:
             return self._accept(head, (head,), head.number, None)
-        if self._canonical.get(head.number) == head:
+        known = self._canonical.get(head.number)
+        if known is not None and known.hash == head.hash:
             return None
         if head.number - tip.number > LONGEST_WALK:
-            known = await self._fork(client, tip.number)
-            return self._accept(head, (head,), known + 1, None)
+            fork = await self._fork(client, tip.number)
+            return self._accept(head, (head,), fork + 1, None)
         first = min(tip.number + 1, head.number)
         blocks, parents, touches = await _fetch(client, first, head.number)
         before = self._canonical.get(first - 1)
@@ -96,7 +97,7 @@ class Trail:
         def replaced(block: Block) -> bool:
             """By another of its number, or by a chain that is shorter. What was never looked at may still be part of the chain."""
             if block.number in self._canonical:
-                return self._canonical[block.number] != block
+                return self._canonical[block.number].hash != block.hash
             return block.number <= former or block.number > head.number
 
         orphaned = {block.hash: block for block in (*gone, *standing) if replaced(block)}

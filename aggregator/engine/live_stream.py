@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from aggregator.model.identifiers import Address, ChainId
@@ -164,16 +164,3 @@ class StreamHub:
         for one in self._subscribers:
             one.closed = True
             one.news.set()
-
-
-async def follow(hub: StreamHub, wanted: Filter, last_id: int | None, timeout_seconds: float) -> AsyncIterator[Sequence[Event]]:
-    """What passes, as it comes; an empty turn after every `timeout_seconds` of silence; ends with the service or when lagging."""
-    subscriber = await hub.subscribe(wanted, last_id)
-    try:
-        while not subscriber.closed or subscriber.queue:
-            try:
-                yield await subscriber.take(timeout_seconds)
-            except Lagging:
-                return
-    finally:
-        hub.leave(subscriber)
