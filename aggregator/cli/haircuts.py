@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _backtest(arguments)
     if arguments.history is not None or arguments.plot is not None:
         raise InputError("--history and --plot belong to `crossmargin haircuts backtest`")
+    if arguments.discover:
+        raise InputError("--discover finds what owners hold; haircuts are of assets that are named")
     return _live(arguments)
 
 

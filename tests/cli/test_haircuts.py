@@ -159,6 +159,7 @@ def test_many_assets_are_no_matter(tmp_path: Path) -> None:
     ("words", "code", "message"),
     [
         (["backtest"], 2, "needs --history FILE"),
+        (["WETH", "--discover"], 2, "haircuts are of assets that are named"),
         (["backtest", "--history", "absent.csv"], 2, "absent.csv: there is no such file"),
         (["backtest", "--history", "absent.csv", "--warm-up", "3"], 2, "--warm-up: 3 is not between 20 and 5000 days"),
         (["backtest", "--history", "absent.csv", "--aim", "moon"], 2, "invalid choice: 'moon'"),
