@@ -31,7 +31,7 @@ from aggregator.contagion.liquidations import LiquidationTerms
 from aggregator.contagion.network import ExposureNetwork, leverage_matrix, spectral_radius
 from aggregator.contagion.ranking import MODELS, Band, Ranking, loss_band
 from aggregator.contagion.ranking import rank as rank_nodes
-from aggregator.contagion.scenario import Scenario, Shock, shock_from_text
+from aggregator.contagion.scenario import PriceShock, Scenario, Shock, shock_from_text
 from aggregator.contagion.shadow import Shadow, shadow
 from aggregator.contagion.simulation import Simulation
 from aggregator.contagion.simulation import simulate as play
@@ -111,9 +111,8 @@ def live_with_depth(
 
 
 def assets_named(book: Book, name: str) -> list[int]:
-    """Codes of the assets that a name means; InputError where there is none."""
-    codes = [code for code, one in enumerate(book.assets) if name in (str(one.asset), one.symbol)]
-    codes = codes or [code for code, one in enumerate(book.assets) if _factor(one.asset) == name]
+    """Codes of the assets that a name means, be it an id, a symbol or the risk factor that they follow; InputError where there is none."""
+    codes = [code for code, one in enumerate(book.assets) if name in (str(one.asset), one.symbol, _factor(one.asset))]
     if not codes:
         known = ", ".join(dict.fromkeys(one.symbol for one in book.assets[:8]))
         raise InputError(
@@ -236,19 +235,34 @@ def curve(
 
 
 def shocks_of(system: System, texts: Sequence[str]) -> tuple[Shock, ...]:
-    """Shocks as one writes them (`price:ETH=-30%`), a risk factor standing for every asset that follows it."""
+    """Shocks as one writes them: `price:ETH=-30%`, or `ETH=-30%` for short.
+
+    A price that moves is of every asset that follows the name as its risk factor; for other shocks a factor stands for its assets only
+    where nothing is called so.
+    """
     found: list[Shock] = []
     tokens = set() if system.tokens is None else set(system.tokens.names)
     for text in texts:
-        shock = shock_from_text(text)
+        shock = shock_from_text(f"price:{text}" if "=" in text and ":" not in text.partition("=")[0] else text)
         name = getattr(shock, "name", None)
         # an outflow's name is looked for in its market
-        if isinstance(name, str) and not hasattr(shock, "market") and name not in tokens and not system.assets_named(name):
-            followers = dict.fromkeys(system.book.assets[code].symbol for code in assets_named(system.book, name))
-            found += [replace(shock, name=symbol) for symbol in followers]  # type: ignore[arg-type]
-        else:
+        if not isinstance(name, str) or hasattr(shock, "market"):
             found.append(shock)
+            continue
+        known = name in tokens or bool(system.assets_named(name))
+        followers: list[str] = []
+        if isinstance(shock, PriceShock) or not known:
+            codes = [] if known and name not in _names(system.book) else assets_named(system.book, name)
+            # what has a composition follows through that
+            followers = [system.book.assets[code].symbol for code in codes if not known or code not in system.asset_tokens]
+        names = dict.fromkeys([*([name] if known else []), *followers])
+        found += [replace(shock, name=one) for one in names]  # type: ignore[arg-type]
     return tuple(found)
+
+
+def _names(book: Book) -> set[str]:
+    """Symbols, ids and risk factors of a population's assets."""
+    return {name for one in book.assets for name in (str(one.asset), one.symbol, _factor(one.asset)) if name is not None}
 
 
 def load_system(path: str | Path, book: Book, impact: Impact | None = None) -> System:

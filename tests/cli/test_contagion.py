@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from pyarrow import csv, parquet
 
 from aggregator.cli import main as command_line
 from aggregator.contagion.curves import basket, static_curve
+from aggregator.contagion.system import System
 from aggregator.engine import analysis
 from aggregator.localnet.world import World
 from aggregator.model.book import Book
 from aggregator.model.identifiers import AssetId, evm_chain
+from aggregator.reading.registry import registry
 from aggregator.store.book_file import read_book, table_of
 from tests.contagion.books import random_book, small_book
 from tests.contagion.networks import random_network
@@ -354,6 +357,17 @@ def test_what_a_population_does_not_have_is_named(capsys: pytest.CaptureFixture[
         code, out, err = run(capsys, *words)
         assert (code, out) == (2, ""), words
         assert expected in err and err.count("\n") == 1
+
+
+def test_a_price_needs_no_kind_and_moves_all_that_follow_it(book: tuple[Book, str]) -> None:
+    made = analysis.load_book(book[1])
+    short, whole = (analysis.simulate(made, [text]) for text in ("A1=-30%", "price:A1=-30%"))
+    assert np.array_equal(short.cascade.prices, whole.cascade.prices)
+    listed = [one for one in registry().tokens(evm_chain(42161)).values() if one.factor == "USDC" and one.symbol in ("USDC", "USDC.e")]
+    assets = tuple(replace(made.assets[place], asset=one.asset, symbol=one.symbol) for place, one in enumerate(listed))
+    both = replace(made, assets=(*assets, *made.assets[2:]))
+    shocks = analysis.shocks_of(System(both, analysis.impact(both)), ["USDC=-5%"])
+    assert [getattr(one, "name", None) for one in shocks] == ["USDC", "USDC.e"]
 
 
 def test_functions_for_notebooks_give_arrays(book: tuple[Book, str], network: str) -> None:
