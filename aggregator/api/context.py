@@ -10,14 +10,14 @@ from aiohttp import web
 
 from aggregator.api.limits import RateLimiter
 from aggregator.api.metrics import Metrics
-from aggregator.engine.live import Live
-from aggregator.engine.live_stream import StreamHub
+from aggregator.engine.live.live import Live
+from aggregator.engine.live.stream import StreamHub
 from aggregator.engine.settings import Settings
 from aggregator.store.database import Database
 
 if TYPE_CHECKING:
-    from aggregator.engine.attesting import Attester
-    from aggregator.engine.live_systemic import Systemic
+    from aggregator.engine.live.attesting import Attester
+    from aggregator.engine.live.systemic import Systemic
 
 
 @dataclass(slots=True)

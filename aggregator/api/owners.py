@@ -9,8 +9,8 @@ from aggregator.api.middleware import spend
 from aggregator.api.operation import JSON
 from aggregator.api.problem import Problem
 from aggregator.chains.arguments import OwnerAddress
-from aggregator.engine.live_assess import Assessed
-from aggregator.engine.live_owner import Followed, owner_key
+from aggregator.engine.live.assess import Assessed
+from aggregator.engine.live.owner import Followed, owner_key
 from aggregator.model.errors import InputError
 
 LONGEST_OWNER = 255

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aggregator.api.schema import missing
-from aggregator.engine.live_systemic import Systemic
+from aggregator.engine.live.systemic import Systemic
 from aggregator.engine.schema import CoverageDocument, GapDocument, SnapshotDocument
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from aggregator.model.errors import InputError
 
 if TYPE_CHECKING:
     from aggregator.cli.contagion_input import Subparsers
-    from aggregator.engine.contagion_schema import CurveDocument, NetworkCurveDocument
+    from aggregator.engine.systemic.schema import CurveDocument, NetworkCurveDocument
 
 SUMMARY = "liquidatable debt, collateral at risk and bad debt as prices fall; for a network, losses under every model"
 GROUPS = ("all", "protocol", "chain", "market", "asset")
@@ -57,8 +57,8 @@ def _population(arguments: argparse.Namespace, given: Given, falls: tuple[float,
     import numpy as np
 
     from aggregator.cli.contagion_report import print_curve
-    from aggregator.engine.analysis import GroupBy, curve
-    from aggregator.engine.contagion_document import curve_document
+    from aggregator.engine.systemic.analysis import GroupBy, curve
+    from aggregator.engine.systemic.document import curve_document
 
     book = given.book
     assert book is not None
@@ -99,8 +99,8 @@ def _network(arguments: argparse.Namespace, given: Given, falls: tuple[float, ..
     import numpy as np
 
     from aggregator.cli.contagion_report import print_network_curve
-    from aggregator.engine.analysis import gain, network_curve
-    from aggregator.engine.contagion_document import network_curve_document
+    from aggregator.engine.systemic.analysis import gain, network_curve
+    from aggregator.engine.systemic.document import network_curve_document
 
     if arguments.asset or arguments.depth or arguments.pools or arguments.by != "all":
         raise InputError("--asset, --depth, --pools and --by are for populations; in a network every node's external assets fall")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from aggregator.cli.plot_style import BLUE, GREEN, GREY, INK, ORANGE, RED, money_tick, plain, shock_text, titled
 from aggregator.contagion.causes import Cause, CauseKind
 from aggregator.contagion.money import MICRO
-from aggregator.engine.contagion_document import ends
+from aggregator.engine.systemic.document import ends
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from aggregator.contagion.simulation import Simulation
-    from aggregator.engine.contagion_schema import SimulationDocument
+    from aggregator.engine.systemic.schema import SimulationDocument
 
 SHOWN_EVENTS = 30
 COLUMNS, ENDS_A_CAUSE = 9, 4

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from aggregator.contagion.evidence import Evidence
     from aggregator.contagion.impact import Impact
     from aggregator.contagion.network import ExposureNetwork
-    from aggregator.engine.contagion_document import Source
-    from aggregator.engine.contagion_schema import (
+    from aggregator.engine.systemic.document import Source
+    from aggregator.engine.systemic.schema import (
         CurveDocument,
         EvidenceDocument,
         NetworkCurveDocument,
@@ -106,10 +106,10 @@ def read_given(arguments: argparse.Namespace) -> Given:
     named = [option for option in ("rpc", "chain", "block", "pools") if getattr(arguments, option, None)]
     if named:
         raise InputError(f"--{named[0]} reads live chains; it does not go with a file")
-    from aggregator.engine.contagion_document import Source
+    from aggregator.engine.systemic.document import Source
 
     if arguments.network is not None:
-        from aggregator.engine.network_file import read_network
+        from aggregator.engine.systemic.network_file import read_network
 
         network = read_network(arguments.network, arguments.nodes)
         return Given(Source("file", arguments.network.name), None, network, None)
@@ -123,8 +123,8 @@ def read_given(arguments: argparse.Namespace) -> Given:
 
 def _live(arguments: argparse.Namespace) -> Given:
     from aggregator.contagion.evidence import together
-    from aggregator.engine.contagion_document import Source
-    from aggregator.engine.population import PopulationRequest, take_population
+    from aggregator.engine.systemic.document import Source
+    from aggregator.engine.systemic.population import PopulationRequest, take_population
 
     if not arguments.rpc and not arguments.chain and arguments.chains is None:
         raise InputError(
@@ -134,7 +134,7 @@ def _live(arguments: argparse.Namespace) -> Given:
     impact: Impact | None = None
     with ProgressDisplay() as progress:
         if getattr(arguments, "pools", False):
-            from aggregator.engine.depth import take_with_depth
+            from aggregator.engine.systemic.depth import take_with_depth
 
             both = run_async(take_with_depth(request, progress.report))
             found, impact = both.population, both.impact
@@ -165,7 +165,7 @@ def _save(arguments: argparse.Namespace, book: Book) -> None:
 
 def impact_given(arguments: argparse.Namespace, given: Given) -> Impact | None:
     """The price impact of the `--depth` options, before what pools say; None where there is neither."""
-    from aggregator.engine.analysis import EVERYTHING, assets_named, impact
+    from aggregator.engine.systemic.analysis import EVERYTHING, assets_named, impact
 
     depths: dict[str, float] = {}
     for text in arguments.depth:

@@ -24,8 +24,8 @@ from aggregator.cli.plot_style import (
     titled,
     written,
 )
-from aggregator.engine.analysis import collateral_held
-from aggregator.engine.contagion_document import market_name
+from aggregator.engine.systemic.analysis import collateral_held
+from aggregator.engine.systemic.document import market_name
 from aggregator.model.book import Book, Floats
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from aggregator.contagion.network import ExposureNetwork
     from aggregator.contagion.simulation import Simulation
-    from aggregator.engine.analysis import CurveStudy, NetworkCurve
-    from aggregator.engine.contagion_schema import (
+    from aggregator.engine.systemic.analysis import CurveStudy, NetworkCurve
+    from aggregator.engine.systemic.schema import (
         CurveDocument,
         NetworkCurveDocument,
         NetworkSimulationDocument,

@@ -11,7 +11,7 @@ from aggregator.model.errors import InputError
 
 if TYPE_CHECKING:
     from aggregator.cli.contagion_input import Subparsers
-    from aggregator.engine.contagion_schema import RankDocument
+    from aggregator.engine.systemic.schema import RankDocument
 
 SUMMARY = "systemic importance of protocols, tokens, oracles, bridges and curators, as a band over models"
 
@@ -31,8 +31,8 @@ def run_rank(arguments: argparse.Namespace) -> int:
     """0 with the ranking; IncompleteError (3) after it where too little is known."""
     from aggregator.cli.contagion_report import print_rank
     from aggregator.contagion.evidence import of_book, together
-    from aggregator.engine.analysis import gain, lender_network, rank
-    from aggregator.engine.contagion_document import rank_document
+    from aggregator.engine.systemic.analysis import gain, lender_network, rank
+    from aggregator.engine.systemic.document import rank_document
 
     check_outputs(arguments)
     if not 0.0 <= arguments.pays <= 1.0:

@@ -12,8 +12,8 @@ from aggregator.cli.common import add_chain_options, add_json_option, run_async
 from aggregator.model.errors import IncompleteError, InputError
 
 if TYPE_CHECKING:
-    from aggregator.engine.record import Tick
-    from aggregator.engine.record_file import HistoryFile
+    from aggregator.engine.replay.record import Tick
+    from aggregator.engine.replay.record_file import HistoryFile
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -50,7 +50,7 @@ def run_record(arguments: argparse.Namespace) -> int:
         raise InputError("--ticks is a number of moments, at least 1")
     if not arguments.rpc and not arguments.chain and arguments.chains is None:
         raise InputError("nothing to record: expected live chains through --rpc CHAIN=URL or --chain CHAIN")
-    from aggregator.engine.record_file import HistoryFile
+    from aggregator.engine.replay.record_file import HistoryFile
 
     with HistoryFile(arguments.history) as file:
         try:
@@ -68,8 +68,8 @@ async def _record(arguments: argparse.Namespace, file: HistoryFile) -> None:
     from aggregator.chains.arguments import rpc_overrides
     from aggregator.chains.configuration import load_chains
     from aggregator.chains.network import Network
-    from aggregator.engine.population import LivePopulation, PopulationReader, PopulationRequest
-    from aggregator.engine.record import record
+    from aggregator.engine.replay.record import record
+    from aggregator.engine.systemic.population import LivePopulation, PopulationReader, PopulationRequest
 
     configuration = load_chains(arguments.chains)
     request = PopulationRequest(only_chains=tuple(arguments.chain) or tuple(word.partition("=")[0] for word in arguments.rpc))

@@ -47,8 +47,8 @@ def add_replay(subparsers: Subparsers) -> None:
 
 def run_replay(arguments: argparse.Namespace) -> int:
     """0 when all could be judged or was said to be unknown; IncompleteError (3) where no rule had anything to stand on."""
-    from aggregator.engine.replay import replay
-    from aggregator.engine.replay_file import read_history
+    from aggregator.engine.replay.file import read_history
+    from aggregator.engine.replay.replay import replay
     from aggregator.publish.alerts.monitor import Monitor
     from aggregator.publish.alerts.quality import judge
 

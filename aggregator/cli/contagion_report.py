@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aggregator.cli.wording import money, move, share, short_owner
-from aggregator.engine.contagion_schema import (
+from aggregator.engine.systemic.schema import (
     CurveDocument,
     EvidenceDocument,
     GroupDocument,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aggregator.cli.contagion_input import Subparsers
     from aggregator.contagion.liquidations import LiquidationTerms
     from aggregator.contagion.simulation import Simulation
-    from aggregator.engine.contagion_schema import NetworkSimulationDocument
+    from aggregator.engine.systemic.schema import NetworkSimulationDocument
 
 SUMMARY = "a scenario to its end: liquidations, sales, bad debt and who bears it; for a network, losses under every model"
 EPILOG = """\
@@ -79,8 +79,8 @@ def _terms(arguments: argparse.Namespace) -> LiquidationTerms | None:
 def _population(arguments: argparse.Namespace, given: Given) -> int:
     from aggregator.cli.contagion_report import print_simulation
     from aggregator.contagion.evidence import together
-    from aggregator.engine.analysis import load_system, simulate
-    from aggregator.engine.contagion_document import simulation_document
+    from aggregator.engine.systemic.analysis import load_system, simulate
+    from aggregator.engine.systemic.document import simulation_document
 
     book = given.book
     assert book is not None
@@ -100,7 +100,7 @@ def _population(arguments: argparse.Namespace, given: Given) -> int:
 
 def _columns(found: Simulation) -> dict[str, list[object]]:
     """A row a line of the ledger, with what led to it; amounts in whole micro-dollars, which add up exactly."""
-    from aggregator.engine.contagion_document import step
+    from aggregator.engine.systemic.document import step
 
     causes = found.causes
     columns: dict[str, list[object]] = {name: [] for name in ("line", "loser", "gainer", "subject", "micro_usd", "usd", "cause")}
@@ -124,8 +124,8 @@ def _network(arguments: argparse.Namespace, given: Given) -> int:
     from aggregator.cli.contagion_report import print_network_simulation
     from aggregator.contagion.equilibrium import equilibrium
     from aggregator.contagion.ranking import MODELS, loss_band
-    from aggregator.engine.analysis import falls_of, gain
-    from aggregator.engine.contagion_document import network_simulation_document
+    from aggregator.engine.systemic.analysis import falls_of, gain
+    from aggregator.engine.systemic.document import network_simulation_document
 
     if arguments.depth or arguments.pools or arguments.gas or arguments.mev or arguments.best_pair or arguments.system is not None:
         raise InputError("--system, --depth, --pools, --gas, --mev and --best-pair are for populations")

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = (
-        "Each action takes --json. The database is the service's: see CROSSMARGIN_DATABASE_URL in docs/settings.md."
-    )
+    parser.epilog = "Each action takes --json. The database is the service's: see CROSSMARGIN_DATABASE_URL in docs/settings.md."
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = actions.add_parser("create", help="make a key; its secret is shown once", allow_abbrev=False)
     create.add_argument("name", metavar="NAME", help="what it is for")

@@ -98,12 +98,12 @@ async def service(settings: Settings, owners: tuple[str, ...] = (), clock: Calla
     from aggregator.chains.configuration import load_chains
     from aggregator.chains.network import Network
     from aggregator.cli.page_assets import echarts_directory
-    from aggregator.engine.alerting import alerting
-    from aggregator.engine.attesting import attester
-    from aggregator.engine.live import Live, owner_listener
-    from aggregator.engine.live_assess import Workers
-    from aggregator.engine.live_stream import StreamHub
-    from aggregator.engine.live_systemic import Systemic
+    from aggregator.engine.live.alerting import alerting
+    from aggregator.engine.live.assess import Workers
+    from aggregator.engine.live.attesting import attester
+    from aggregator.engine.live.live import Live, owner_listener
+    from aggregator.engine.live.stream import StreamHub
+    from aggregator.engine.live.systemic import Systemic
     from aggregator.engine.settings import journal_folder
     from aggregator.engine.snapshot import Engine
     from aggregator.model.identifiers import parse_address

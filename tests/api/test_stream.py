@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aggregator.engine.live_stream import Filter, Lagging, StreamHub
+from aggregator.engine.live.stream import Filter, Lagging, StreamHub
 from aggregator.localnet.world import World
 from aggregator.model.identifiers import Address, ChainId
 from aggregator.store import chronicle
@@ -62,7 +62,7 @@ async def test_after_a_restart_the_store_tells_what_was_missed(hub: StreamHub) -
 
 
 async def test_what_memory_has_forgotten_comes_from_the_store(hub: StreamHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aggregator.engine.live_stream.BACKLOG", 4)
+    monkeypatch.setattr("aggregator.engine.live.stream.BACKLOG", 4)
     small = StreamHub(hub._database)
     ids = await tell(small, *(health(ALICE, n) for n in range(20)))
     again = await small.subscribe(Filter(), ids[2])
@@ -81,7 +81,7 @@ async def test_who_was_away_too_long_or_comes_from_elsewhere_is_told_to_begin_an
 
 
 async def test_who_does_not_read_is_let_go_and_costs_nothing(hub: StreamHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aggregator.engine.live_stream.LONGEST_QUEUE", 3)
+    monkeypatch.setattr("aggregator.engine.live.stream.LONGEST_QUEUE", 3)
     slow = await hub.subscribe(Filter())
     await tell(hub, *(health(ALICE, n) for n in range(5)))
     assert len(slow.queue) == 3

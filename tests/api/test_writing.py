@@ -117,7 +117,7 @@ async def test_labels_are_seen_by_their_author_only(served: Served) -> None:
 
 
 async def test_private_alerts_are_not_in_the_public_stream(served: Served) -> None:
-    from aggregator.engine.live_stream import Filter
+    from aggregator.engine.live.stream import Filter
     from aggregator.store.chronicle import Event
 
     private = Event("alert", 1, "{}", Address(ALICE.address.lower()), None, "critical", 1)

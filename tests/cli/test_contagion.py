@@ -15,7 +15,7 @@ from pyarrow import csv, parquet
 from aggregator.cli import main as command_line
 from aggregator.contagion.curves import basket, static_curve
 from aggregator.contagion.system import System
-from aggregator.engine import analysis
+from aggregator.engine.systemic import analysis
 from aggregator.localnet.world import World
 from aggregator.model.book import Book
 from aggregator.model.identifiers import AssetId, evm_chain

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.cli.main import main
-from aggregator.engine.replay_file import read_history
+from aggregator.engine.replay.file import read_history
 from aggregator.localnet.world import World
 
 COMMAND = Path(sys.executable).with_name("crossmargin")

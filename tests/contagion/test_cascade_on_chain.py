@@ -13,8 +13,8 @@ import pytest
 from aggregator.contagion.cascade import CascadeResult, cascade
 from aggregator.contagion.impact import no_impact
 from aggregator.contagion.liquidations import LiquidationTerms, Pairing
-from aggregator.engine import analysis
-from aggregator.engine.population import PopulationRequest, take_population
+from aggregator.engine.systemic import analysis
+from aggregator.engine.systemic.population import PopulationRequest, take_population
 from aggregator.localnet import controls
 from aggregator.localnet.deploy import lending, morpho
 from aggregator.localnet.deploy.lending import LendingMarket, LendingReserve

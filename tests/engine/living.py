@@ -13,9 +13,9 @@ from aggregator.chains.arguments import rpc_overrides
 from aggregator.chains.configuration import load_chains
 from aggregator.chains.network import Network
 from aggregator.engine.judgement import judge
-from aggregator.engine.live import Live
-from aggregator.engine.live_assess import Workers
-from aggregator.engine.live_stream import Filter, StreamHub, Subscriber
+from aggregator.engine.live.assess import Workers
+from aggregator.engine.live.live import Live
+from aggregator.engine.live.stream import Filter, StreamHub, Subscriber
 from aggregator.engine.settings import load_settings
 from aggregator.engine.snapshot import Engine, SnapshotRequest
 from aggregator.localnet.world import World

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.engine.alerting import AlertDesk, alerting, stored
 from aggregator.engine.document import build_document
-from aggregator.engine.record_file import HistoryFile, compact
-from aggregator.engine.replay import replay
-from aggregator.engine.replay_file import read_history
+from aggregator.engine.live.alerting import AlertDesk, alerting, stored
+from aggregator.engine.replay.file import read_history
+from aggregator.engine.replay.record_file import HistoryFile, compact
+from aggregator.engine.replay.replay import replay
 from aggregator.engine.schema import HealthDocument
 from aggregator.model.identifiers import parse_address
 from aggregator.publish.alerts.courier import WEBHOOK, Destination

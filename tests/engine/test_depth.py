@@ -11,8 +11,8 @@ from aggregator.chains.configuration import load_chains
 from aggregator.chains.heads import pin_block
 from aggregator.chains.network import Network
 from aggregator.contagion.depth import Concentrated
-from aggregator.engine.depth import read_depths, take_with_depth
-from aggregator.engine.population import take_population
+from aggregator.engine.systemic.depth import read_depths, take_with_depth
+from aggregator.engine.systemic.population import take_population
 from aggregator.localnet.deploy import uniswap_v2, uniswap_v3
 from aggregator.localnet.world import World
 from aggregator.model.identifiers import evm_chain

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.chains.client import ChainClient, RpcCall
-from aggregator.engine import live_blocks
-from aggregator.engine.live_blocks import Advance, Trail
+from aggregator.engine.live import blocks as live_blocks
+from aggregator.engine.live.blocks import Advance, Trail
 from aggregator.model.errors import EndpointError, EndpointRefused
 from aggregator.model.snapshot import Block
 

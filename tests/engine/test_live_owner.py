@@ -9,8 +9,8 @@ import pytest
 from aggregator.chains.arguments import OwnerAddress
 from aggregator.engine.assemble import Found
 from aggregator.engine.chain import ChainReading
-from aggregator.engine.live_blocks import Touches
-from aggregator.engine.live_owner import Concerned, Followed, kept_though_silent, of_owner, owner_key, shared_gaps
+from aggregator.engine.live.blocks import Touches
+from aggregator.engine.live.owner import Concerned, Followed, kept_though_silent, of_owner, owner_key, shared_gaps
 from aggregator.engine.snapshot import picture
 from aggregator.model.identifiers import AccountId, Address
 from aggregator.model.position import Position

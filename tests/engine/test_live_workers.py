@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.engine.live_assess import Workers
+from aggregator.engine.live.assess import Workers
 from aggregator.model.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ async def test_what_work_raises_comes_back(processes: int) -> None:
 def test_workers_end_when_their_parent_is_killed() -> None:
     program = (
         "import asyncio, os\n"
-        "from aggregator.engine.live_assess import Workers\n"
+        "from aggregator.engine.live.assess import Workers\n"
         "async def main():\n"
         "    print(await Workers(1).run(os.getpid), flush=True)\n"
         "    await asyncio.sleep(60)\n"

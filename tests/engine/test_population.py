@@ -17,7 +17,7 @@ from aggregator.chains.heads import pin_block
 from aggregator.chains.network import Network
 from aggregator.chains.pinned import PinnedReads
 from aggregator.chains.work import Abilities
-from aggregator.engine.population import LivePopulation, PopulationReader, PopulationRequest, take_population
+from aggregator.engine.systemic.population import LivePopulation, PopulationReader, PopulationRequest, take_population
 from aggregator.localnet.deploy import morpho
 from aggregator.localnet.life import live
 from aggregator.localnet.network import local_network

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from aggregator.chains.configuration import load_chains
 from aggregator.chains.network import Network
-from aggregator.engine.population import LivePopulation, PopulationReader, PopulationRequest
-from aggregator.engine.record import Tick, observe, record
-from aggregator.engine.record_file import HistoryFile, row_line
-from aggregator.engine.replay import replay
-from aggregator.engine.replay_file import read_history
+from aggregator.engine.replay.file import read_history
+from aggregator.engine.replay.record import Tick, observe, record
+from aggregator.engine.replay.record_file import HistoryFile, row_line
+from aggregator.engine.replay.replay import replay
+from aggregator.engine.systemic.population import LivePopulation, PopulationReader, PopulationRequest
 from aggregator.localnet.deploy import morpho
 from aggregator.localnet.deploy.shared import LIQUIDITY_PROVIDER
 from aggregator.localnet.life import live

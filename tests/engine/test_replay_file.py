@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.engine.replay_file import read_history
+from aggregator.engine.replay.file import read_history
 from aggregator.model.errors import ConfigurationError, InputError
 from aggregator.publish.alerts.instant import parse_instant, show_instant, show_span
 from aggregator.publish.alerts.observations import BridgeObserved, MarketObserved, PriceObserved, WalletObserved

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.engine.clock import ReplayClock
-from aggregator.engine.replay import replay
-from aggregator.engine.replay_file import read_history
+from aggregator.engine.replay.clock import ReplayClock
+from aggregator.engine.replay.file import read_history
+from aggregator.engine.replay.replay import replay
 from aggregator.publish.alerts.alert import Alert
 from aggregator.publish.alerts.instant import DAY, HOUR, parse_instant
 from aggregator.publish.alerts.observations import Observed

@@ -14,7 +14,7 @@ from aggregator.contagion.oracles import OracleKind
 from aggregator.contagion.scenario import Scenario, shock_from_text
 from aggregator.contagion.simulation import simulate
 from aggregator.contagion.system import RunRule, System
-from aggregator.engine.system_file import read_system
+from aggregator.engine.systemic.system_file import read_system
 from aggregator.model.book import WHOLE, Book
 from aggregator.model.errors import InputError
 from tests.contagion.books import small_book

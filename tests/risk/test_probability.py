@@ -68,9 +68,7 @@ def test_several_accounts_agree_with_a_plain_simulation() -> None:
     generator = np.random.default_rng(5)
     count = 400_000
     lower = np.linalg.cholesky(np.array([[1, 0.9], [0.9, 1]]))
-    shocks = generator.standard_normal((count, 2)) @ lower.T * np.array(
-        [deviation(FactorClass.ETH, 1.0), deviation(FactorClass.BTC, 1.0)]
-    )
+    shocks = generator.standard_normal((count, 2)) @ lower.T * np.array([deviation(FactorClass.ETH, 1.0), deviation(FactorClass.BTC, 1.0)])
     scale = np.sqrt(2 / generator.chisquare(4, count))[:, None]
     eth, btc = np.exp(scale * shocks).T
     breaches = np.array([16_000 * eth < 14_500, 48_000 * btc < 44_000, 20_000 * eth > 26_500 * 0.8])

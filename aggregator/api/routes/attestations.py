@@ -12,7 +12,7 @@ from aggregator.api.operation import OWNER_PARAMETER, Body, Operation, Query, bo
 from aggregator.api.owners import current, named_owner
 from aggregator.api.problem import Problem
 from aggregator.chains.arguments import OwnerAddress
-from aggregator.engine.attesting import Attester
+from aggregator.engine.live.attesting import Attester
 from aggregator.engine.schema import Document
 from aggregator.model.identifiers import Address, checksum, parse_address
 from aggregator.publish.attestation.document import ScoreAttestation

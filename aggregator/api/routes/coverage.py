@@ -8,7 +8,7 @@ from aggregator.api.context import App, app_of
 from aggregator.api.operation import Operation, json_response
 from aggregator.api.schema import ChainStatus, ServiceCoverage, missing
 from aggregator.api.times import shown
-from aggregator.engine.live_chain import ChainState
+from aggregator.engine.live.chain import ChainState
 from aggregator.engine.schema import GapDocument
 
 SILENT_BLOCKS, SILENT_SECONDS = 50, 600.0

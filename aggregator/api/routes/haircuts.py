@@ -10,7 +10,7 @@ from pydantic import Field
 from aggregator.api.context import app_of
 from aggregator.api.operation import Operation, Query, json_response, query_of
 from aggregator.api.schema import HaircutItem, HaircutsDocument, missing
-from aggregator.engine.live_assess import AssetHaircut
+from aggregator.engine.live.assess import AssetHaircut
 from aggregator.engine.schema import GapDocument
 
 

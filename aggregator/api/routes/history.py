@@ -12,7 +12,7 @@ from aggregator.api.operation import OWNER_PARAMETER, Operation, Query, json_res
 from aggregator.api.owners import named_owner
 from aggregator.api.schema import BlockDocument, HistoryDocument, HistoryPoint
 from aggregator.api.times import cursor, place, shown
-from aggregator.engine.live_owner import owner_key
+from aggregator.engine.live.owner import owner_key
 from aggregator.model.identifiers import Address
 from aggregator.store import chronicle
 from aggregator.store.chronicle import PastAssessment

@@ -29,7 +29,7 @@ async def margin(request: web.Request) -> web.StreamResponse:
     if unchanged(request, tag):
         return tagged_response(request, b"", tag)
     spend(request, COLD_COST - 1)
-    from aggregator.engine.live_answers import margin_json
+    from aggregator.engine.live.answers import margin_json
 
     assert one.picture is not None
     return tagged_response(request, await app_of(request).live.workers.run(margin_json, one.picture, methods), tag)

@@ -12,8 +12,8 @@ from aggregator.api.operation import OWNER_PARAMETER, Body, Operation, body_of, 
 from aggregator.api.owners import LONGEST_OWNER, current, named_owner, parsed_owner, tagged_response
 from aggregator.api.problem import Problem
 from aggregator.api.schema import BlockDocument, ScoreDocument, ScoresDocument
-from aggregator.engine.live_assess import Assessed
-from aggregator.engine.live_owner import owner_key
+from aggregator.engine.live.assess import Assessed
+from aggregator.engine.live.owner import owner_key
 
 MOST_OWNERS = 100
 

@@ -19,9 +19,9 @@ from aggregator.api.operation import Body, Operation, Query, query_of
 from aggregator.api.owners import LONGEST_OWNER, parsed_owner
 from aggregator.api.problem import Problem
 from aggregator.chains.arguments import resolve_chain
-from aggregator.engine.live_events import KINDS
-from aggregator.engine.live_owner import owner_key
-from aggregator.engine.live_stream import Filter, Lagging, Subscriber
+from aggregator.engine.live.events import KINDS
+from aggregator.engine.live.owner import owner_key
+from aggregator.engine.live.stream import Filter, Lagging, Subscriber
 from aggregator.model.identifiers import Address
 from aggregator.store.chronicle import Event
 

@@ -13,7 +13,7 @@ from aggregator.api.operation import Operation, Query, json_response, query_of
 from aggregator.api.schema import AlertItem, AlertsDocument
 from aggregator.api.systemic import basis
 from aggregator.api.times import cursor, place, shown
-from aggregator.engine.live_stream import SEVERITIES
+from aggregator.engine.live.stream import SEVERITIES
 from aggregator.store import watch
 from aggregator.store.watch import StoredAlert
 

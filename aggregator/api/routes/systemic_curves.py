@@ -45,7 +45,7 @@ async def curves(request: web.Request) -> web.StreamResponse:
 
 
 def _series(name: str, curve: Curve) -> CurveSeries:
-    from aggregator.engine.contagion_document import ratio, usd
+    from aggregator.engine.systemic.document import ratio, usd
 
     def total(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[str, ...]:
         return tuple(usd(value) for value in values.sum(axis=0).tolist())

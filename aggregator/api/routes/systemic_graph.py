@@ -28,7 +28,7 @@ async def graph(request: web.Request) -> web.StreamResponse:
     source, snapshots, coverage = basis(systemic, "exposures", population.evidence if population and network is not None else None)
     if network is None:
         return json_response(GraphDocument(source=source, nodes=(), edges=(), snapshots=snapshots, coverage=coverage))
-    from aggregator.engine.contagion_document import usd
+    from aggregator.engine.systemic.document import usd
 
     claims = network.exposures.tocoo()
     largest = np.argsort(-claims.data, kind="stable")[: query.limit]

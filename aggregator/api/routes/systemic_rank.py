@@ -24,7 +24,7 @@ async def rank(request: web.Request) -> web.StreamResponse:
     source, snapshots, coverage = basis(systemic, "systemic importance", found[1] if found else None)
     if found is None:
         return json_response(RankingDocument(source=source, rows=(), models=(), stability=None, snapshots=snapshots, coverage=coverage))
-    from aggregator.engine.contagion_document import known
+    from aggregator.engine.systemic.document import known
 
     ranking, _ = found
     rows = tuple(

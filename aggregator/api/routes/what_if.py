@@ -28,7 +28,7 @@ class WhatIfBody(Body):
 
 
 async def what_if(request: web.Request) -> web.StreamResponse:
-    from aggregator.engine.live_answers import WhatIfQuestion, what_if_json
+    from aggregator.engine.live.answers import WhatIfQuestion, what_if_json
 
     body = await body_of(request, WhatIfBody)
     live = app_of(request).live

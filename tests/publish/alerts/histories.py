@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from aggregator.engine.replay import replay
+from aggregator.engine.replay.replay import replay
 from aggregator.publish.alerts.alert import Alert
 from aggregator.publish.alerts.instant import HOUR, parse_instant
 from aggregator.publish.alerts.observations import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
-from aggregator.engine.live_assess import Assessed
+from aggregator.engine.live.assess import Assessed
 from aggregator.model.identifiers import Address, ChainId
 from aggregator.model.snapshot import Block
 from aggregator.store.chronicle import Event

@@ -21,8 +21,8 @@ from aggregator.chains.network import Network
 from aggregator.chains.pinned import PinnedReads
 from aggregator.contagion.evidence import Evidence
 from aggregator.engine.chain import REORGANISATIONS, ChainMemory, Clock, Progress, stale
-from aggregator.engine.population_book import Census, population_book, population_evidence
 from aggregator.engine.snapshot import EngineMemory
+from aggregator.engine.systemic.population_book import Census, population_book, population_evidence
 from aggregator.model.book import Book
 from aggregator.model.errors import EndpointError, InputError
 from aggregator.model.identifiers import AssetId, ChainId

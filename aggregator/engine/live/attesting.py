@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from aggregator.chains.arguments import OwnerAddress
-from aggregator.engine.live import Live
+from aggregator.engine.live.live import Live
 from aggregator.engine.settings import Settings
 from aggregator.model.errors import InputError
 from aggregator.model.identifiers import Address

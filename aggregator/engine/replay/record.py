@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregator.contagion.shadow import shadow
-from aggregator.engine.population import LivePopulation
-from aggregator.engine.record_file import HistoryFile
+from aggregator.engine.replay.record_file import HistoryFile
+from aggregator.engine.systemic.population import LivePopulation
 from aggregator.model.book import Book, Floats, Legs
 from aggregator.model.identifiers import AssetId, ChainId
 from aggregator.publish.alerts.instant import SECOND, Instant

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from aggregator.engine.judgement import judge, policy_for
-from aggregator.engine.live_assess import Assessed, AssetHaircut
+from aggregator.engine.live.assess import Assessed, AssetHaircut
 from aggregator.engine.schema import HealthDocument
 from aggregator.engine.snapshot import Picture
 from aggregator.publish.attestation.statement import MarginScore, StatementError

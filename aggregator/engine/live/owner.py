@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 from aggregator.chains.arguments import OwnerAddress
 from aggregator.engine.assemble import Found
 from aggregator.engine.chain import ChainReading
-from aggregator.engine.live_assess import Assessed
-from aggregator.engine.live_blocks import Touches
+from aggregator.engine.live.assess import Assessed
+from aggregator.engine.live.blocks import Touches
 from aggregator.engine.snapshot import Picture
 from aggregator.model.identifiers import Address, ChainId
 from aggregator.model.position import Position

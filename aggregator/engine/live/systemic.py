@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aggregator.contagion.network import ExposureNetwork
     from aggregator.contagion.ranking import Ranking
     from aggregator.engine.chain import Clock
-    from aggregator.engine.population import LivePopulation, PopulationReader
+    from aggregator.engine.systemic.population import LivePopulation, PopulationReader
     from aggregator.model.book import Book
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Systemic:
             return
         self.trouble = "the population is being read"
         await asyncio.to_thread(_prepare)
-        from aggregator.engine.population import PopulationReader
+        from aggregator.engine.systemic.population import PopulationReader
 
         reader = PopulationReader(self.network, clock=self.clock)
         while True:
@@ -92,7 +92,7 @@ class Systemic:
             await asyncio.sleep(pause)
 
     async def _read(self, reader: PopulationReader) -> Population:
-        from aggregator.engine.population import PopulationRequest
+        from aggregator.engine.systemic.population import PopulationRequest
 
         found = await reader.take(PopulationRequest(only_chains=self.chains))
         if found.book is None:
@@ -106,7 +106,7 @@ class Systemic:
 
     def _load(self, path: Path) -> Population:
         from aggregator.contagion.evidence import of_book
-        from aggregator.engine import analysis
+        from aggregator.engine.systemic import analysis
 
         version = path.stat().st_mtime_ns if path.is_file() else 0
         if path.suffix == ".json":
@@ -148,12 +148,12 @@ class Systemic:
 
 def _prepare() -> None:
     """Import what takes long, off the event loop: the service answers before it has a population."""
-    import aggregator.engine.analysis  # noqa: F401
+    import aggregator.engine.systemic.analysis  # noqa: F401
 
 
 def _curves(book: Book, asset: str | None) -> dict[str, Curve]:
     from aggregator.contagion.curves import static_curve
-    from aggregator.engine import analysis
+    from aggregator.engine.systemic import analysis
 
     names = [asset] if asset is not None else _factors(book)
     return {name: static_curve(book, np.minimum(analysis.basket(book, [name]), 1.0)) for name in names}
@@ -161,7 +161,7 @@ def _curves(book: Book, asset: str | None) -> dict[str, Curve]:
 
 def _factors(book: Book) -> list[str]:
     """What most collateral follows, the most first."""
-    from aggregator.engine import analysis
+    from aggregator.engine.systemic import analysis
 
     held = analysis.collateral_held(book)
     worth: dict[str, float] = {}
@@ -182,7 +182,7 @@ def _network(population: Population) -> ExposureNetwork:
 
 def _ranking(population: Population) -> tuple[Ranking, Evidence]:
     from aggregator.contagion.evidence import together
-    from aggregator.engine import analysis
+    from aggregator.engine.systemic import analysis
 
     network = _network(population)
     if len(network) > MOST_NODES:

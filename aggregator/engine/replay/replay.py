@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
-from aggregator.engine.clock import ReplayClock
+from aggregator.engine.replay.clock import ReplayClock
 from aggregator.publish.alerts.alert import Alert
 from aggregator.publish.alerts.instant import Instant
 from aggregator.publish.alerts.monitor import Monitor

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from aggregator.engine.replay_file import read_history
+from aggregator.engine.replay.file import read_history
 from aggregator.model.errors import InputError
 from aggregator.publish.alerts.instant import Instant, show_instant
 from aggregator.publish.alerts.observations import KINDS, Observed, WalletObserved

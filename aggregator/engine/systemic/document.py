@@ -19,9 +19,9 @@ from aggregator.contagion.network import ExposureNetwork
 from aggregator.contagion.ranking import Band, Ranking
 from aggregator.contagion.shadow import Shadow
 from aggregator.contagion.simulation import Simulation
-from aggregator.engine import contagion_schema as schema
-from aggregator.engine.analysis import CurveStudy, NetworkCurve, collateral_held
 from aggregator.engine.document import snapshot_document
+from aggregator.engine.systemic import schema
+from aggregator.engine.systemic.analysis import CurveStudy, NetworkCurve, collateral_held
 from aggregator.model.book import Book, Floats
 from aggregator.model.snapshot import Gap, Snapshot
 

@@ -13,9 +13,9 @@ from typing import Protocol
 from aggregator.chains.arguments import OwnerAddress
 from aggregator.chains.pinned import PinnedReads
 from aggregator.engine.chain import ChainReading, ChainRequest, read_chain
-from aggregator.engine.live_blocks import Advance, Trail
-from aggregator.engine.live_head import HeadFollower
-from aggregator.engine.live_owner import Concerned, Followed, moved_names, of_owner, shared_gaps
+from aggregator.engine.live.blocks import Advance, Trail
+from aggregator.engine.live.head import HeadFollower
+from aggregator.engine.live.owner import Concerned, Followed, moved_names, of_owner, shared_gaps
 from aggregator.engine.settings import Settings
 from aggregator.engine.snapshot import Engine
 from aggregator.model.errors import EndpointError

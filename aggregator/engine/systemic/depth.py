@@ -16,7 +16,7 @@ from aggregator.chains.pinned import PinnedReads
 from aggregator.contagion.depth import Concentrated, Venue, measured
 from aggregator.contagion.impact import ExponentialImpact, Impact, MixedImpact
 from aggregator.engine.chain import Progress
-from aggregator.engine.population import LivePopulation, PopulationReader, PopulationRequest
+from aggregator.engine.systemic.population import LivePopulation, PopulationReader, PopulationRequest
 from aggregator.model.book import Book
 from aggregator.model.errors import EndpointError
 from aggregator.model.identifiers import Address, AssetId, ChainId, asset_address, asset_chain

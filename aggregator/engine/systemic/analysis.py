@@ -1,6 +1,6 @@
 """For notebooks: populations and networks in, arrays out. The command line stands on the same functions.
 
-    from aggregator.engine import analysis
+    from aggregator.engine.systemic import analysis
 
     book = analysis.load_book("book.parquet")                       # or analysis.live_population(rpc=["1=http://…"]).book
     study = analysis.curve(book, ["ETH"], impact=analysis.impact(book, {"WETH": 40e6}))
@@ -37,10 +37,10 @@ from aggregator.contagion.simulation import Simulation
 from aggregator.contagion.simulation import simulate as play
 from aggregator.contagion.spiral import ShockCurve, SpiralDistance, spiral_distance, worst_shock
 from aggregator.contagion.system import System
-from aggregator.engine.depth import PopulationWithDepth, take_with_depth
-from aggregator.engine.network_file import read_network
-from aggregator.engine.population import LivePopulation, PopulationRequest, take_population
-from aggregator.engine.system_file import read_system
+from aggregator.engine.systemic.depth import PopulationWithDepth, take_with_depth
+from aggregator.engine.systemic.network_file import read_network
+from aggregator.engine.systemic.population import LivePopulation, PopulationRequest, take_population
+from aggregator.engine.systemic.system_file import read_system
 from aggregator.model.book import Book, Floats
 from aggregator.model.errors import InputError
 from aggregator.model.identifiers import AssetId

@@ -11,7 +11,7 @@ from typing import IO, NoReturn
 import orjson
 from pydantic import ValidationError
 
-from aggregator.engine.replay_schema import row_of
+from aggregator.engine.replay.schema import row_of
 from aggregator.model.errors import ConfigurationError, InputError
 from aggregator.publish.alerts.instant import Instant, parse_instant, show_instant
 from aggregator.publish.alerts.observations import Observed

@@ -14,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from aggregator.engine.population import LivePopulation
-from aggregator.engine.record import moment, observe
-from aggregator.engine.record_file import HistoryFile, compact
-from aggregator.engine.replay import moments, replay
-from aggregator.engine.replay_file import read_history
+from aggregator.engine.replay.file import read_history
+from aggregator.engine.replay.record import moment, observe
+from aggregator.engine.replay.record_file import HistoryFile, compact
+from aggregator.engine.replay.replay import moments, replay
 from aggregator.engine.schema import HealthDocument, MarginAccountDocument
+from aggregator.engine.systemic.population import LivePopulation
 from aggregator.model.identifiers import Address
 from aggregator.publish.alerts.alert import Alert
 from aggregator.publish.alerts.courier import Courier, Destination, Destinations, messages

@@ -19,14 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aggregator.chains.arguments import OwnerAddress, OwnerName, parse_owner, resolve_chain
 from aggregator.engine.chain import ChainReading
-from aggregator.engine.live_assess import Assessed, Workers, assess
-from aggregator.engine.live_blocks import WINDOW, Trail
-from aggregator.engine.live_chain import ChainLoop, ChainState, Urgency
-from aggregator.engine.live_events import SYSTEMIC, alert_event, health_event, withdrawn_events
-from aggregator.engine.live_head import HeadFollower
-from aggregator.engine.live_owner import Concerned, Followed, kept_though_silent, owner_key
-from aggregator.engine.live_stream import StreamHub
-from aggregator.engine.live_systemic import Population
+from aggregator.engine.live.assess import Assessed, Workers, assess
+from aggregator.engine.live.blocks import WINDOW, Trail
+from aggregator.engine.live.chain import ChainLoop, ChainState, Urgency
+from aggregator.engine.live.events import SYSTEMIC, alert_event, health_event, withdrawn_events
+from aggregator.engine.live.head import HeadFollower
+from aggregator.engine.live.owner import Concerned, Followed, kept_though_silent, owner_key
+from aggregator.engine.live.stream import StreamHub
+from aggregator.engine.live.systemic import Population
 from aggregator.engine.schema import HealthDocument
 from aggregator.engine.settings import Settings
 from aggregator.engine.snapshot import Engine, picture
@@ -39,7 +39,7 @@ from aggregator.store.database import Database, DatabaseUnavailable
 from aggregator.store.watch import StoredAlert
 
 if TYPE_CHECKING:
-    from aggregator.engine.alerting import AlertDesk
+    from aggregator.engine.live.alerting import AlertDesk
 
 log = logging.getLogger(__name__)
 

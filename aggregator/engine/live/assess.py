@@ -78,7 +78,7 @@ class Assessed:
 
 def assess(picture: Picture) -> Assessed:
     """Runs in a worker, which alone imports what it takes."""
-    from aggregator.engine.live_worker import assess as whole
+    from aggregator.engine.live.worker import assess as whole
 
     return whole(picture)
 
@@ -120,7 +120,7 @@ def _begin() -> None:
     """A worker ignores Ctrl-C, which is for its parent, and ends when that is gone, however it went. It imports what it will need."""
     import signal
 
-    import aggregator.engine.live_worker  # noqa: F401
+    import aggregator.engine.live.worker  # noqa: F401
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
