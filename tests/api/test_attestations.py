@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.cli.main import main
-from aggregator.localnet.node import DEPLOYER
+from aggregator.localnet.node import DEPLOYER, LocalChain
 from aggregator.localnet.packages import node_command
 from aggregator.localnet.world import World
 from aggregator.model.identifiers import Address
@@ -29,26 +29,27 @@ READ = Path(__file__).parents[1] / "publish" / "attestation" / "read_score.mjs"
 
 
 @pytest.fixture(scope="module")
-async def signing(deployed: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Served, Address]]:
-    """A service with a key, and the verifying contract on the first chain that asks it."""
+async def signing(
+    deployed: World, bare_chain: LocalChain, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Served, Address]]:
+    """A service with a key, and the verifying contract on a chain of its own, so that nothing is mined under other tests' services."""
     folder = tmp_path_factory.mktemp("signing")
-    chain = deployed.chains[1]
-    snapshot = await chain.snapshot()
+    heads = [await chain.now() for chain in deployed.chains.values()]
+    await bare_chain.set_time(max(*heads, await bare_chain.now() + 1))
     async with serving(deployed, folder, (deployed.owner(WITNESS).address,), signing_key=SECRET) as served:
         gateway = f"{served.url}/v1/ccip/{{sender}}/{{data}}"
-        created = await chain.deploy(verifying_contract().deployment(Address(DEPLOYER.lower()), SIGNER.address, (gateway,)))
+        created = await bare_chain.deploy(verifying_contract().deployment(Address(DEPLOYER.lower()), SIGNER.address, (gateway,)))
         await served.until(lambda: all(one.assessed is not None for one in served.app.live.followed.values()))
         yield served, Address(created.lower())
-    await chain.revert(snapshot)
 
 
 async def test_a_contract_that_is_asked_by_viem_gives_the_services_score(
-    signing: tuple[Served, Address], deployed: World, tmp_path: Path, witness: str
+    signing: tuple[Served, Address], deployed: World, bare_chain: LocalChain, tmp_path: Path, witness: str
 ) -> None:
     served, verifier = signing
     abi = tmp_path / "abi.json"
     abi.write_text(json.dumps(list(verifying_contract().abi)))
-    given = (str(await viem_directory()), deployed.chains[1].url, "1", str(abi), verifier, "marginScore", json.dumps([witness]))
+    given = (str(await viem_directory()), bare_chain.url, "1", str(abi), verifier, "marginScore", json.dumps([witness]))
     process = await asyncio.create_subprocess_exec(*node_command(), str(READ), *given, stdout=asyncio.subprocess.PIPE)
     said, _ = await process.communicate()
     result = json.loads(said)["result"]

@@ -162,7 +162,7 @@ async def test_haircuts_coverage_and_adapters(served: Served, witness: str) -> N
     nothing = (await served.get("/v1/haircuts?asset=NOTHING"))[1]
     assert nothing["haircuts"] == [] and nothing["coverage"]["missing"][0]["why"] == "no followed owner holds it"
     _, coverage = await served.get("/v1/coverage")
-    assert [chain["status"] for chain in coverage["chains"]] == ["ok"] * 3 and coverage["watched"] == 1
+    assert [chain["status"] for chain in coverage["chains"]] == ["ok"] * 3 and coverage["watched"] >= 1
     _, adapters = await served.get("/v1/adapters")
     assert {"aave-v3", "wallet"} <= {one["slug"] for one in adapters["adapters"]}
 
