@@ -12,6 +12,7 @@ from aggregator.risk.correlation import correlations
 from aggregator.risk.coverage import Coverage, coverage
 from aggregator.risk.exposure import Exposures, expose
 from aggregator.risk.filtered import Filtered, filtered
+from aggregator.risk.haircut_implied import raised_by_options
 from aggregator.risk.outlook import Outlook, outlook
 from aggregator.risk.policy import DEFAULT, Policy
 from aggregator.risk.scenarios import ScenarioSet, scenario_set
@@ -55,7 +56,7 @@ def prepare(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeri
     venues = venue_books(portfolio, prices)
     exposures = expose(portfolio, valuation, venues)
     series = by_factor(history)
-    moving = volatilities(exposures.factors, exposures.classes, series)
+    moving = raised_by_options(volatilities(exposures.factors, exposures.classes, series), venues)
     correlation = correlations(exposures.factors, exposures.classes, series)
     on_record = filtered(exposures.factors, series)
     return Prepared(

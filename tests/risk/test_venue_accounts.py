@@ -50,6 +50,25 @@ def test_equity_is_balances_and_profit_as_the_venue_states_them() -> None:
     assert borrowing.equity_usd == 6_000 and borrowing.debt_usd == 4_000
 
 
+def test_options_that_expect_more_than_the_past_raise_a_haircut_and_none_lowers_it() -> None:
+    """A class's 4.4 % a day is 84 % a year: an option at 150 % has half a say, one at 30 % none, whatever the size."""
+    coins = portfolio((), wallet(leg(WETH, 10)))
+
+    def market(*accounts: VenueAccount) -> float:
+        haircut = judged(at_venues(coins, *accounts)).positions[0].legs[0].haircut
+        assert haircut is not None
+        return haircut.market
+
+    def quoted(volatility: float, size: float = 1.0) -> VenueAccount:
+        return venue(option("call", 2_000, size, float(price(2_000.0, 2_000.0, 30 / 365, volatility, CALL))))
+
+    usual = market()  # a larger holding takes a moment longer to sell, hence the tolerances
+    assert market(quoted(0.3)) == pytest.approx(usual, rel=1e-4)
+    assert market(quoted(1.5)) == pytest.approx(market(quoted(1.5, size=0.001)), rel=1e-4)
+    own, implied = 3.02 * 0.044, 3.02 * 1.5 / np.sqrt(365)
+    assert np.log1p(-market(quoted(1.5))) / np.log1p(-usual) == pytest.approx((own + implied) / 2 / own, rel=0.02)
+
+
 def test_a_pool_is_never_counted_twice() -> None:
     pool = venue(perp(1, unrealised=10), account="one", equity=10_010)
     dex = venue(perp(1, unrealised=5), account="two", equity=10_015, shares="one")
