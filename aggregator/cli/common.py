@@ -113,7 +113,14 @@ def console(width: int | None = None) -> Console:
 
     if width is None and not sys.stdout.isatty() and "COLUMNS" not in os.environ:
         width = 100
-    made = Console(width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+    class Pipe(Console):
+        """One whose reader may leave: that is no fault, and the command's own business."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    made = Pipe(width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
     if made.width < MINIMUM_WIDTH:
         made.width = MINIMUM_WIDTH
     return made

@@ -270,3 +270,13 @@ def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch, engine: Callable[...
     engine(RuntimeError("deep"))
     with pytest.raises(RuntimeError, match="deep"):
         command_line.main(["health", OWNER])
+
+
+def test_a_reader_who_leaves_is_no_fault() -> None:
+    """`crossmargin adapters | head -1` ends with 0, whatever was still to be written."""
+    words = [sys.executable, "-m", "aggregator.cli.main", "adapters"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (0, b"")
