@@ -33,11 +33,11 @@ def summarise(
     owner: Address,
     portfolio: Portfolio,
     assessment: Assessment,
-    policy: Policy,
+    parameters: bytes,
     snapshot: bytes,
     validity_seconds: int = VALIDITY_SECONDS,
 ) -> MarginScore:
-    """The statement of one owner. `snapshot`: 32-byte id of the health document that it summarises.
+    """The statement of one owner. `parameters`: see `parameters_hash`; `snapshot`: 32-byte id of the health document that it summarises.
 
     Probabilities are rounded up, everything else down. Raises ScoreWithheld where coverage was too low for a score.
     """
@@ -59,17 +59,22 @@ def summarise(
         coverage=covered(_known(portfolio), _missing(assessment)),
         blocks=blocks,
         model=f"{assessment.model} {assessment.score_version}",
-        parameters=parameters_hash(policy),
+        parameters=parameters,
         snapshot=snapshot,
         as_of=as_of,
         valid_until=as_of + validity_seconds,
     )
 
 
-def parameters_hash(policy: Policy) -> bytes:
-    """Hash of every parameter of the policy, 32 bytes: keccak-256 of its canonical JSON (sorted keys, no spaces, sets sorted)."""
+def parameters_hash(policy: Policy, ways: Mapping[str, object]) -> bytes:
+    """Hash of every parameter, 32 bytes: keccak-256 of canonical JSON (sorted keys, no spaces, sets sorted) with the keys policy and ways.
+
+    `ways`: the facts that a portfolio's links are made of, so `policy` must hold no links. ValueError where it does.
+    """
+    if policy.links is not None:
+        raise ValueError("links belong to one portfolio; what they are made of is hashed instead")
     values = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in asdict(policy).items()}
-    return keccak(json.dumps(values, sort_keys=True, separators=(",", ":"), default=str).encode())
+    return keccak(json.dumps({"policy": values, "ways": ways}, sort_keys=True, separators=(",", ":")).encode())
 
 
 def _on_evm(snapshot: Snapshot) -> bool:
