@@ -153,21 +153,6 @@ class ShockCurve:
         return float(self.falls[place]), float(self.bad_debt[place])
 
 
-def shock_curve(
-    book: Book,
-    betas: Floats,
-    impact: Impact,
-    falls: Floats = MOVES,
-    *,
-    terms: LiquidationTerms = TERMS,
-    oracles: OracleRules | None = None,
-    reactions: Sequence[Reaction] = (),
-) -> ShockCurve:
-    """A cascade at every fall, as they come out: not smoothed and not sorted."""
-    results = [cascade(book, fallen(book, betas, x), impact, terms=terms, oracles=oracles, reactions=reactions) for x in falls.tolist()]
-    return _curve(falls, results)
-
-
 def _curve(falls: Floats, results: Sequence[CascadeResult]) -> ShockCurve:
     return ShockCurve(
         falls,
@@ -192,7 +177,10 @@ def worst_shock(
     reactions: Sequence[Reaction] = (),
     refinements: int = 3,
 ) -> ShockCurve:
-    """`shock_curve` over the whole range, then more falls around the worst found, `refinements` times ten times finer."""
+    """A cascade at every fall of the range, then at more around the worst found, `refinements` times ten times finer.
+
+    As they come out: not smoothed and not sorted by outcome.
+    """
     known: dict[float, CascadeResult] = {}
 
     def look(at: Sequence[float]) -> None:

@@ -12,7 +12,7 @@ from aggregator.engine.schema import (
     WhereDocument,
 )
 from aggregator.risk.assessment import Assessment
-from aggregator.risk.explain import Contribution, Explanation, Part
+from aggregator.risk.explain import Explanation, Part
 from aggregator.risk.liquidation_loss import LiquidationLoss
 
 DIGITS = 6
@@ -67,10 +67,6 @@ def loss_document(loss: LiquidationLoss) -> LossDocument:
 
 def _part(one: Part) -> PartDocument:
     return PartDocument(name=one.name, share=fraction(one.share, SHARE_DIGITS), usd=_usd(one.usd), scenario=one.scenario)
-
-
-def _contribution(one: Contribution, names: tuple[str, ...]) -> ContributionDocument:
-    return ContributionDocument(where=names[one.group], what=one.what, kind=one.kind, usd=_usd(one.usd))
 
 
 def _usd(value: float) -> str:

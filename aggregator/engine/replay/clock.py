@@ -1,20 +1,8 @@
-"""The engine's clock: the system's while it runs, a history's while that is replayed. Both say seconds since the epoch when called."""
+"""The engine's clock while a history is replayed: the history's own, seconds since the epoch when called."""
 
 from __future__ import annotations
 
-import time
-
 from aggregator.publish.alerts.instant import SECOND, Instant
-
-
-class SystemClock:
-    """What the machine says."""
-
-    def __call__(self) -> float:
-        return time.time()
-
-    def now(self) -> Instant:
-        return time.time_ns() // 1_000
 
 
 class ReplayClock:

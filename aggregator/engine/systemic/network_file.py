@@ -13,15 +13,15 @@ oracle, bridge, curator, other.
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.contagion.network import ExposureNetwork, NodeKind, network
+from aggregator.engine.systemic.json_file import read_json
 from aggregator.model.book import Floats
 from aggregator.model.errors import InputError
 
@@ -70,13 +70,7 @@ def read_network(path: Path, nodes: Path | None = None) -> ExposureNetwork:
 
 
 def _from_json(path: Path) -> ExposureNetwork:
-    try:
-        given = NetworkFile.model_validate(json.loads(path.read_text("utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{path}: {'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}") from None
+    given = read_json(path, NetworkFile)
     for node in given.nodes:
         for what, value in (("external assets", node.external_assets), ("external liabilities", node.external_liabilities)):
             if value is not None and math.isnan(value):

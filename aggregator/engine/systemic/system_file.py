@@ -21,7 +21,6 @@ a depth that is not known. `follows` is the asset whose market an oracle reads, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.contagion.bridges import BridgeLedger, Minted
 from aggregator.contagion.composition import Composition, composition
@@ -40,6 +39,7 @@ from aggregator.contagion.oracles import OracleKind, OracleRules, following
 from aggregator.contagion.reactions import Reaction
 from aggregator.contagion.runs import Tranche
 from aggregator.contagion.system import Bridge, Pool, RunRule, System
+from aggregator.engine.systemic.json_file import read_json
 from aggregator.model.book import Book
 from aggregator.model.errors import InputError
 
@@ -149,13 +149,7 @@ class SystemFile(_Given):
 
 def read_system(path: Path, book: Book, impact: Impact | None = None) -> System:
     """The system around a population. `impact` is taken for assets that the file gives no depth for. InputError names file and field."""
-    try:
-        given = SystemFile.model_validate(json.loads(path.read_text("utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{path}: {'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}") from None
+    given = read_json(path, SystemFile)
     try:
         return system_of(given, book, impact)
     except InputError as error:

@@ -12,9 +12,6 @@ from eth_hash.auto import keccak
 
 from aggregator.model.identifiers import Address
 
-LEAF_TYPES = ("address", "bytes32")
-"""owner and hash of its statement"""
-
 
 @dataclass(frozen=True, slots=True)
 class Tree:

@@ -278,10 +278,6 @@ class Netted(Generic[P]):
         return alone - self.model.requirement(book, market, self.parameters, kind).amount
 
 
-LEAVE_ONE_OUT_LIMIT = 128
-"""holdings up to which leave-one-out is affordable: it needs a requirement per holding"""
-
-
 def one_by_one(model: MarginModel[P], book: MarginBook, market: Market, parameters: P, kind: Kind) -> Array:
     """Amounts of the holdings alone, by asking the model for each; for models without a vectorised way. Linear in n."""
     return np.array([model.requirement(book.alone(index), market, parameters, kind).amount for index in range(len(book))], dtype=np.float64)

@@ -36,7 +36,6 @@ EMBARGO_HOURS = 168
 LEAST_SIDE_DAYS = 180
 OWN_SPLIT = 0.4
 """where a history that does not reach over the split is cut instead, as a part of its span"""
-LEAST_TEST_HOURS = 24
 
 SCORE, SCORE_DAILY = "crossmargin", "crossmargin-daily"
 HEALTH, EWMA, EWMA_ISOTONIC, SIMULATION = "health-factor", "ewma-barrier", "ewma-isotonic", "fhs"
