@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aggregator.localnet.world import World
-
-ROOT = Path(__file__).parents[2]
+from tests.cli import live
 
 pytestmark = pytest.mark.localnet
 
 
-async def run(world: World, *words: str, rpc: dict[int, str] | None = None) -> tuple[int, str, str]:
-    urls = {number: chain.url for number, chain in world.chains.items()} | (rpc or {})
-    options = [part for number, url in urls.items() for part in ("--chain", str(number), "--rpc", f"{number}={url}")]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "aggregator.cli.main", "haircuts", *words, *options),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 120)
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
-
-
-async def document(world: World, *words: str, **options: Any) -> dict[str, Any]:
-    code, out, err = await run(world, *words, "--json", **options)
-    assert (code, err) == (0, "")
-    made: dict[str, Any] = json.loads(out)
-    return made
+async def document(world: World, *words: str, rpc: dict[int, str] | None = None) -> dict[str, Any]:
+    return await live.document(world, "haircuts", *words, rpc=rpc)
 
 
 def by_chain(made: dict[str, Any], symbol: str) -> dict[str, dict[str, Any]]:
@@ -93,7 +69,7 @@ async def test_a_caip_19_id_names_any_token_and_an_unlisted_one_is_cut_hard(depl
 
 
 async def test_without_a_name_every_listed_token_is_shown(deployed: World) -> None:
-    code, out, err = await run(deployed)
+    code, out, err = await live.crossmargin(deployed, "haircuts", columns=100)
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert max(map(len, lines)) <= 100
@@ -112,5 +88,5 @@ async def test_without_a_name_every_listed_token_is_shown(deployed: World) -> No
     ],
 )
 async def test_bad_input_is_one_line(deployed: World, words: tuple[str, ...], message: str) -> None:
-    code, out, err = await run(deployed, *words)
+    code, out, err = await live.crossmargin(deployed, "haircuts", *words, columns=100)
     assert (code, out, err.count("\n")) == (2, "", 1) and message in err

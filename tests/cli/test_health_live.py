@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import socket
-import sys
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aggregator.localnet.world import World
+from tests.cli import live
 
-ROOT = Path(__file__).parents[2]
 POOL = "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2"
 USER_DATA = "getUserAccountData(address)(uint256,uint256,uint256,uint256,uint256,uint256)"
 
 pytestmark = pytest.mark.localnet
 
 
-async def health(world: World, *words: str, rpc: dict[int, str] | None = None) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of `crossmargin health WORDS` with the local chains' endpoints."""
-    urls = {number: chain.url for number, chain in world.chains.items()} | (rpc or {})
-    options = [part for number, url in urls.items() for part in ("--chain", str(number), "--rpc", f"{number}={url}")]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "aggregator.cli.main", "health", *words, *options),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1"},
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 120)
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
-
-
-async def document(world: World, *words: str, **options: Any) -> dict[str, Any]:
-    code, out, err = await health(world, *words, "--json", **options)
-    assert (code, err) == (0, "")
-    made: dict[str, Any] = json.loads(out)
-    return made
+async def document(world: World, *words: str, rpc: dict[int, str] | None = None) -> dict[str, Any]:
+    return await live.document(world, "health", *words, rpc=rpc)
 
 
 async def test_one_owner_on_three_chains(deployed: World) -> None:
@@ -67,7 +43,7 @@ async def test_several_owners_add_up(deployed: World) -> None:
 
 
 async def test_the_report_of_a_liquidatable_owner(deployed: World) -> None:
-    code, out, err = await health(deployed, deployed.owner("aave-liquidatable").address)
+    code, out, err = await live.crossmargin(deployed, "health", deployed.owner("aave-liquidatable").address)
     assert (code, err) == (0, "")
     assert "LIQUIDATABLE" in out and "0.0 of 100" in out and max(map(len, out.splitlines())) <= 80
 
@@ -86,6 +62,6 @@ async def test_hostile_tokens_add_nothing_and_print_nothing_odd(deployed: World)
     owner = deployed.owner("hostile-tokens").address
     plain, discovered = await document(deployed, owner), await document(deployed, owner, "--discover")
     assert discovered["health"]["equity_usd"] == plain["health"]["equity_usd"]
-    code, out, _ = await health(deployed, owner, "--discover")
+    code, out, _ = await live.crossmargin(deployed, "health", owner, "--discover")
     assert code == 0
     assert not any(ord(character) < 32 and character != "\n" for character in out)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,15 +16,11 @@ from aggregator.reading.catalogue import adapters
 from aggregator.risk.prepared import prepare
 from aggregator.risk.shock import shock_of
 from aggregator.risk.what_if import State, WhatIf
+from tests.cli.live import document
 
-ROOT = Path(__file__).parents[2]
 OWNERS = ("three-chains", "aave-tight", "whale", "aave-liquidatable")
 
 pytestmark = pytest.mark.localnet
-
-
-def options(world: World) -> list[str]:
-    return [word for number, chain in world.chains.items() for word in ("--chain", str(number), "--rpc", f"{number}={chain.url}")]
 
 
 async def picture(world: World) -> Picture:
@@ -92,20 +85,10 @@ async def test_the_command_as_a_process(deployed: World, tmp_path: Path) -> None
         "ETH=-30%",
         "--restore",
         "1.3",
-        "--json",
         "--plot",
         str(tmp_path),
     ]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "aggregator.cli.main", *words, *options(deployed)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1"},
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 120)
-    assert (process.returncode, err) == (0, b"")
-    made = json.loads(out)
+    made = await document(deployed, *words)
     fallen = next(one for one in made["margin_accounts"] if one["order"] == 1)
     assert fallen["after"]["liquidatable"] and Decimal(fallen["loss"]["owner_usd"]) > 0 and fallen["restore"]["cheapest"]["actions"]
     assert fallen["before"]["days_to_liquidation"] is not None
