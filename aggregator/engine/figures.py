@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 from aggregator.model.units import to_decimal
 
 MONEY_DECIMALS = 6
 PRICE_DECIMALS = 18
 PROBABILITY_DECIMALS = 9
-_DIGITS = 150
+_WIDE = Context(prec=150)
+_UNITS = tuple(Decimal(1).scaleb(-decimals) for decimals in range(64))
 
 
 def _fixed(value: Decimal | float, decimals: int, rounding: str) -> str:
-    with localcontext(prec=_DIGITS):
-        exact = value if isinstance(value, Decimal) else Decimal(value)
-        rounded = exact.quantize(Decimal(1).scaleb(-decimals), rounding=rounding)
-        return f"{abs(rounded) if rounded == 0 else rounded:f}"
+    exact = value if isinstance(value, Decimal) else Decimal(value)
+    rounded = exact.quantize(_UNITS[decimals], rounding=rounding, context=_WIDE)
+    return f"{rounded if rounded else rounded.copy_abs():f}"
 
 
 def down(value: Decimal | float, decimals: int) -> str:

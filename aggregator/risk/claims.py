@@ -7,7 +7,7 @@ unit cancels), else market values. Health is Σ threshold·collateral / Σ debt;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -16,7 +16,7 @@ from aggregator.model.identifiers import AssetId
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.position import Leg, MarginAccount, Side
 from aggregator.risk.exposure import Exposures, Key
-from aggregator.risk.shapes import Array, Shape, delta_weights, multiplier, relabelled
+from aggregator.risk.shapes import Array, IntArray, Linear, Shape, delta_weights, multiplier, relabelled
 from aggregator.risk.valuation import EXACT, LegValue, PositionValue
 from aggregator.risk.venue_exposure import VenueLine, asset_of, signed_terms
 
@@ -41,6 +41,28 @@ class Claim:
     account: int
     terms: tuple[Term, ...]
     oracle: bool
+    net: tuple[IntArray, Array] = field(init=False, repr=False, compare=False)
+    """lots of the linear terms, ascending, and what counts of each less what is owed"""
+    bent: tuple[Term, ...] = field(init=False, repr=False, compare=False)
+    """the other terms"""
+
+    def __post_init__(self) -> None:
+        net: dict[int, float] = {}
+        for term in self.terms:
+            for lot, weight in term.shape.weights if isinstance(term.shape, Linear) else ():
+                net[lot] = net.get(lot, 0.0) + float(term.signed) * weight
+        lots = sorted(net)
+        object.__setattr__(self, "net", (np.array(lots, dtype=np.int64), np.array([net[lot] for lot in lots])))
+        object.__setattr__(self, "bent", tuple(term for term in self.terms if not isinstance(term.shape, Linear)))
+
+    @property
+    def lots(self) -> tuple[int, ...]:
+        """Every lot that it follows, ascending."""
+        return tuple(sorted({lot for term in self.terms for lot in delta_weights(term.shape)}))
+
+    def relabelled(self, lots: Mapping[int, int]) -> Claim:
+        """The same claim over lots with other numbers."""
+        return replace(self, terms=tuple(replace(term, shape=relabelled(term.shape, lots)) for term in self.terms))
 
     @property
     def cushion(self) -> Decimal:
@@ -50,8 +72,9 @@ class Claim:
 
     def cushions(self, lots: Array) -> Array:
         """The same after moves of the lots, shape (…, lots) → (…), as floats."""
-        result = np.zeros(lots.shape[:-1])
-        for term in self.terms:
+        numbers, values = self.net
+        result: Array = lots[..., numbers] @ values
+        for term in self.bent:
             result += float(term.signed) * multiplier(term.shape, lots)
         return result
 
@@ -107,7 +130,7 @@ def claims(portfolio: Portfolio, values: tuple[tuple[PositionValue, ...], ...], 
     """Claims of all accounts that have one."""
     found = [claim(number, account, values[number], exposures) for number, account in enumerate(portfolio.margin_accounts)]
     known = [*(one for one in found if one is not None), *(venue_claim(line) for line in exposures.venues if line.group_at_risk)]
-    used = sorted({lot for one in known for term in one.terms for lot in delta_weights(term.shape)})
+    used = sorted({lot for one in known for lot in one.lots})
     lots = tuple(exposures.lots[lot] for lot in used)
     renumbered = {lot: number for number, lot in enumerate(used)}
     narrow = replace(
@@ -122,13 +145,7 @@ def claims(portfolio: Portfolio, values: tuple[tuple[PositionValue, ...], ...], 
         lot_numbers={},
         venues=(),
     )
-    return Claims(
-        {
-            one.account: replace(one, terms=tuple(replace(term, shape=relabelled(term.shape, renumbered)) for term in one.terms))
-            for one in known
-        },
-        narrow,
-    )
+    return Claims({one.account: one.relabelled(renumbered) for one in known}, narrow)
 
 
 def owes_nothing(account: MarginAccount) -> bool:

@@ -17,8 +17,9 @@ import numpy as np
 from aggregator.model.identifiers import AssetId
 from aggregator.risk.claims import Claim, Claims
 from aggregator.risk.exposure import Exposures
+from aggregator.risk.rays import first_of_grid
 from aggregator.risk.scenarios import lot_multipliers
-from aggregator.risk.shapes import Array, Shape, delta_weights
+from aggregator.risk.shapes import Array, BoolArray, Shape, delta_weights
 
 SHOWN = Context(prec=40)
 
@@ -79,9 +80,7 @@ def _single(
     if factor not in moves:
         moves[factor] = factor_move(claim, exposures, factor)
     price = None if term.price is None else _decimal(Fraction(term.price) * ratio)
-    yield LiquidationPrice(
-        asset, term.symbol, price, _decimal(ratio - 1), factor, exposures.classes[factor].volatile, factor_move(claim, exposures, factor)
-    )
+    yield LiquidationPrice(asset, term.symbol, price, _decimal(ratio - 1), factor, exposures.classes[factor].volatile, moves[factor])
 
 
 def _decimal(value: Fraction) -> Decimal:
@@ -124,22 +123,12 @@ def triggers(claims: Claims) -> tuple[Trigger, ...]:
 
 
 def first_breach(claim: Claim, moved: Callable[[Array], Array], largest: float) -> float | None:
-    """Smallest size in 0…largest at which the cushion is negative, by a grid and bisection to 1e-12; None where it never is."""
-    grid = np.concatenate([[0.0], np.geomspace(1e-6, largest, 400)])
-    below = claim.cushions(moved(grid)) < 0
-    if not below.any():
-        return None
-    index = int(np.argmax(below))
-    if index == 0:
-        return 0.0
-    low, high = float(grid[index - 1]), float(grid[index])
-    for _ in range(60):
-        middle = (low + high) / 2.0
-        if bool(claim.cushions(moved(np.array([middle])))[0] < 0):
-            high = middle
-        else:
-            low = middle
-    return high
+    """Smallest size in 0…largest at which the cushion is negative, by a grid and then to rounding; None where it never is."""
+
+    def negative(sizes: Array) -> BoolArray:
+        return np.asarray(claim.cushions(moved(sizes)) < 0)
+
+    return first_of_grid(negative, np.concatenate([[0.0], np.geomspace(1e-6, largest, 400)]))
 
 
 def _moved(exposures: Exposures, factors: Mapping[str, Array]) -> Array:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -30,14 +30,13 @@ from aggregator.risk.exposure import Exposures, basis_of
 from aggregator.risk.outlook import HOURS, Outlook, Prospect
 from aggregator.risk.outlook_parameters import TOUCH
 from aggregator.risk.policy import Policy
-from aggregator.risk.rays import Floats, bracketed_breach, first_breach, tail_probability
+from aggregator.risk.rays import Floats, bracketed_breach, first_breach, first_of_grid, tail_probability
 from aggregator.risk.scenarios import lot_multipliers
-from aggregator.risk.shapes import Array, Linear
+from aggregator.risk.shapes import Array, BoolArray, IntArray, lots_it_grows_with
 
 HORIZONS = {name: hours / 24.0 for name, hours in HOURS.items()}
 """days by name, ascending"""
 
-_BISECTIONS = 24
 _SEVERITIES = np.concatenate([[0.0], np.geomspace(1e-4, 0.9999, 120)])
 DAYS_PER_YEAR = 365.0
 
@@ -133,26 +132,39 @@ def _breach_scales(claims: Sequence[Claim], exposures: Exposures, outlook: Outlo
 
 def _claim_scales(claim: Claim, slopes: Array) -> Array:
     """The same of one claim; `slopes`: (draws, lots), log moves at scale 1."""
-    net = _net_lots(claim, slopes.shape[1])
-    owed = np.flatnonzero(net < 0) if net is not None else np.zeros(0, dtype=np.int64)
-    if net is not None and len(owed) <= 1:
+    lots, net = claim.net
+    owed = lots[net < 0]
+    if not claim.bent and len(owed) <= 1:
         if not len(owed):
             return np.full(len(slopes), np.inf)
-        held = np.flatnonzero(net > 0)
-        ratios = net[held] / -net[owed[0]]
+        held = lots[net > 0]
+        ratios = net[net > 0] / -net[net < 0][0]
         return np.asarray(first_breach(ratios[None], np.ascontiguousarray((slopes[:, held] - slopes[:, owed]).T)[:, None, :])[0])
-    return bracketed_breach(lambda scale: claim.cushions(np.exp(np.clip(scale[:, None] * slopes, -30.0, 30.0))), len(slopes))
+    used = claim.lots
+    own, its = claim.relabelled({lot: number for number, lot in enumerate(used)}), slopes[:, used]
+
+    def cushion(scale: Array, draws: IntArray) -> Array:
+        return own.cushions(np.exp(np.clip(scale[:, None] * its[draws], -30.0, 30.0)))
+
+    return bracketed_breach(cushion, np.flatnonzero(_may_breach(own, its)), len(slopes))
 
 
-def _net_lots(claim: Claim, lots: int) -> Array | None:
-    """Counted collateral less debt by lot; None where some part is not linear in the lots."""
-    net = np.zeros(lots)
+def _may_breach(claim: Claim, slopes: Array) -> BoolArray:
+    """Draws that are worth a search: not those in which everything that counts outgrows everything that is owed."""
+    everything = np.ones(len(slopes), dtype=bool)
+    held, owed = set[int | None](), set[int | None]()
     for term in claim.terms:
-        if not isinstance(term.shape, Linear):
-            return None
-        for lot, weight in term.shape.weights:
-            net[lot] += float(term.signed) * weight
-    return net
+        lots = lots_it_grows_with(term.shape)
+        if lots is None:
+            return everything
+        (held if term.signed > 0 else owed).update(lots)
+    if claim.cushion < 0 or not held or not owed:
+        return everything
+
+    def column(lot: int | None) -> Array:
+        return slopes[:, lot] if lot is not None else np.zeros(len(slopes))
+
+    return np.asarray(np.min([column(lot) for lot in held], axis=0) < np.max([column(lot) for lot in owed], axis=0))
 
 
 def _jumps(exposures: Exposures) -> list[tuple[str, bool, float, float, float]]:
@@ -179,26 +191,16 @@ def _breach_severities(claims: Sequence[Claim], exposures: Exposures) -> Array:
     jumps = _jumps(exposures)
     result = np.full((len(claims), len(jumps)), np.inf)
     for column, (name, is_basis, direction, _, _) in enumerate(jumps):
-        names = exposures.bases if is_basis else exposures.factors
-        place = names.index(name)
-
-        def lots(severity: Array, place: int = place, is_basis: bool = is_basis, direction: float = direction) -> Array:
-            factors = np.ones((len(severity), len(exposures.factors)))
-            bases = np.ones((len(severity), len(exposures.bases)))
-            (bases if is_basis else factors)[:, place] += direction * severity
-            return lot_multipliers(exposures, factors, bases)
-
-        moved = lots(_SEVERITIES)
-        for row, one in enumerate(claims):
-            below = one.cushions(moved) < 0
-            if below.any():
-                index = int(np.argmax(below))
-                high, low = np.array([_SEVERITIES[index]]), np.array([_SEVERITIES[max(index - 1, 0)]])
-                for _ in range(_BISECTIONS):
-                    middle = (low + high) / 2.0
-                    if bool(one.cushions(lots(middle))[0] < 0):
-                        high = middle
-                    else:
-                        low = middle
-                result[row, column] = float(high[0])
+        place = (exposures.bases if is_basis else exposures.factors).index(name)
+        for row, claim in enumerate(claims):
+            found = first_of_grid(partial(_broken, claim, exposures, is_basis, place, direction), _SEVERITIES)
+            result[row, column] = np.inf if found is None else found
     return result
+
+
+def _broken(claim: Claim, exposures: Exposures, is_basis: bool, place: int, direction: float, severity: Array) -> BoolArray:
+    """Whether the claim breaches when one factor or discount jumps by each severity."""
+    factors = np.ones((len(severity), len(exposures.factors)))
+    bases = np.ones((len(severity), len(exposures.bases)))
+    (bases if is_basis else factors)[:, place] += direction * severity
+    return np.asarray(claim.cushions(lot_multipliers(exposures, factors, bases)) < 0)

@@ -2,7 +2,7 @@
 
 Along a ray every lot's price is multiplied by exp(v·slope). What a claim counts is linear in the lots, so with a single lot owed the
 logarithm of health, ln Σ ratio·exp(v·(slope − slope owed)), is convex in v, and Newton's steps from v = 0 rise to its first zero and
-never pass it. Anything else is bracketed on a grid and bisected.
+never pass it. Anything else is bracketed on a grid and narrowed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregator.risk.shapes import Array
+from aggregator.risk.shapes import Array, BoolArray, IntArray
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 
@@ -21,7 +21,9 @@ FARTHEST = 1_000.0
 """a breach beyond it is none: that far out the tail holds 5·10⁻¹³"""
 _STEPS = 60
 _SCALES = np.concatenate([[0.0], np.geomspace(0.02, 200.0, 48)])
-_BISECTIONS = 40
+_NARROWINGS, _NARROW = 80, 1e-13
+_PARTS, _ROUNDS = 64, 7
+"""a bracket is narrowed 2⁴²-fold"""
 
 
 def first_breach(ratios: Array, slopes: Floats) -> Floats:
@@ -62,20 +64,63 @@ def first_breach(ratios: Array, slopes: Floats) -> Floats:
     return result
 
 
-def bracketed_breach(cushion: Callable[[Array], Array], draws: int) -> Array:
-    """The same for any cushion: a function of one v a draw, shape (draws,) → (draws,)."""
-    low, high = np.zeros(draws), np.full(draws, np.inf)
-    for previous, scale in zip([0.0, *_SCALES[:-1].tolist()], _SCALES.tolist(), strict=True):
-        open_still = np.isinf(high)
-        if not open_still.any():
+def bracketed_breach(cushion: Callable[[Array, IntArray], Array], draws: IntArray, count: int) -> Array:
+    """The same for any smooth cushion: `cushion(v, draws)` of one v a draw, (n,) → (n,). Only `draws` of all `count` are looked at.
+
+    A grid finds the first bracket, false position with halved weights (Illinois) and now and then a bisection narrow it to rounding.
+    """
+    result = np.full(count, np.inf)
+    low, high, above, below = (np.zeros(count) for _ in range(4))
+    going, previous, before = draws, 0.0, np.zeros(len(draws))
+    for scale in _SCALES.tolist():
+        values = cushion(np.full(len(going), scale), going)
+        hit = values < 0
+        found = going[hit]
+        low[found], high[found], above[found], below[found] = previous, scale, before[hit], values[hit]
+        result[found] = scale
+        going, previous, before = going[~hit], scale, values[~hit]
+        if not len(going):
             break
-        hit = open_still & (cushion(np.full(draws, scale)) < 0)
-        high[hit], low[hit] = scale, previous
-    for _ in range(_BISECTIONS):
-        middle = np.where(np.isfinite(high), (low + high) / 2.0, 0.0)
-        below, inside = cushion(middle) < 0, np.isfinite(high)
-        high[inside & below] = middle[inside & below]
-        low[inside & ~below] = middle[inside & ~below]
+    going = draws[np.isfinite(result[draws]) & (result[draws] > 0)]
+    side = np.zeros(count, dtype=np.int64)
+    for step in range(_NARROWINGS):
+        going = going[high[going] - low[going] > _NARROW * high[going]]
+        if not len(going):
+            break
+        left, right = low[going], high[going]
+        if step % 4 == 3:
+            middle = (left + right) / 2.0
+        else:
+            middle = (below[going] * left - above[going] * right) / (below[going] - above[going])
+            middle = np.clip(middle, left, right)
+        values = cushion(middle, going)
+        negative = values < 0
+        inner, outer = going[negative], going[~negative]
+        above[inner] *= np.where(side[inner] < 0, 0.5, 1.0)
+        below[outer] *= np.where(side[outer] > 0, 0.5, 1.0)
+        high[inner], below[inner], side[inner] = middle[negative], values[negative], -1
+        low[outer], above[outer], side[outer] = middle[~negative], values[~negative], 1
+    found = np.isfinite(result)
+    result[found] = high[found]
+    return result
+
+
+def first_of_grid(negative: Callable[[Array], BoolArray], grid: Array) -> float | None:
+    """The smallest size in the ascending grid's span that is negative, to rounding; None where no point of the grid is.
+
+    Between two points of the grid each round looks at many sizes at once and goes on between the last good and the first bad one.
+    """
+    below = negative(grid)
+    if not below.any():
+        return None
+    place = int(np.argmax(below))
+    if place == 0:
+        return float(grid[0])
+    low, high = float(grid[place - 1]), float(grid[place])
+    for _ in range(_ROUNDS):
+        sizes = np.linspace(low, high, _PARTS + 1)
+        place = int(np.argmax(negative(sizes[1:])))
+        low, high = float(sizes[place]), float(sizes[place + 1])
     return high
 
 

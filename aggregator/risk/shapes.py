@@ -163,6 +163,27 @@ def delta_weights(shape: Shape) -> dict[int, float]:
     return weights
 
 
+def lots_it_grows_with(shape: Shape) -> frozenset[int | None] | None:
+    """The lots between whose moves the shape's own always lies, None standing for what does not move; None where that is not so.
+
+    It is so of whatever rises with every price and scales with all of them together: sums, pairs and ranges, not option books.
+    """
+    match shape:
+        case Linear(weights):
+            return frozenset(lot for lot, _ in weights) if all(weight >= 0 for _, weight in weights) else None
+        case Fixed():
+            return frozenset([None])
+        case Curve():
+            return None
+        case Mixed(parts):
+            shapes: tuple[Shape, ...] = tuple(part for _, part in parts) if all(weight >= 0 for weight, _ in parts) else ()
+        case Pair(first, second) | Range(first, second):
+            shapes = (first, second)
+    found = [lots_it_grows_with(one) for one in shapes]
+    known = [one for one in found if one is not None]
+    return frozenset().union(*known) if known and len(known) == len(found) else None
+
+
 def relabelled(shape: Shape, lots: Mapping[int, int]) -> Shape:
     """The same shape over lots with other numbers."""
     match shape:

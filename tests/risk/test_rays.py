@@ -59,7 +59,9 @@ def test_more_that_counts_is_never_breached_sooner(ratios: Array, slopes: Array,
 
 @given(RATIOS, SLOPES)
 def test_newton_and_bisection_agree(ratios: Array, slopes: Array) -> None:
-    bracketed = bracketed_breach(lambda scale: health(ratios, slopes, scale)[0] - 1.0, slopes.shape[2])
+    bracketed = bracketed_breach(
+        lambda scale, draws: health(ratios, slopes[:, :, draws], scale)[0] - 1.0, np.arange(slopes.shape[2]), slopes.shape[2]
+    )
     newton = first_breach(ratios, slopes)[0]
     both = np.isfinite(bracketed) & (bracketed < 150)
     assert newton[both] == pytest.approx(bracketed[both], rel=1e-4, abs=1e-6)
