@@ -2,8 +2,8 @@
 
 * The process leads a group of its own, so Ctrl-C in the terminal reaches only us, and we end it in order.
 * On Linux the kernel kills it when we die for any reason (``PR_SET_PDEATHSIG``); elsewhere an exit hook does.
-* ``HOME`` is a throw-away directory and ``--prune-history`` keeps every state in memory: by default anvil writes
-  states to ``~/.foundry/anvil/tmp`` (gigabytes, never removed) and silently loses them again on a reorganisation.
+* ``HOME`` is a throw-away directory and ``--prune-history`` keeps the newest states in memory: by default anvil writes
+  them to ``~/.foundry/anvil/tmp`` (gigabytes, never removed) and silently loses them again on a reorganisation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 GENESIS_TIME = 1_767_225_600  # 2026-01-01T00:00:00Z
-STATES_KEPT = 100_000
+# In memory, so no more than any reorganisation or reader asks for: on a chain that is left running they are what grows.
+STATES_KEPT = 1_000
+BLOCKS_KEPT = 100_000
 # Also what an eth_call may burn. Room for a block of several hundred transactions; low enough that a token whose
 # balanceOf never ends costs a reader a fraction of a second, as on a public node.
 BLOCK_GAS_LIMIT = 300_000_000
@@ -148,7 +150,7 @@ async def _spawn(binary: Path, chain_id: int, port: int, state: Path | None) -> 
     home = tempfile.mkdtemp(prefix=f"{_HOME_PREFIX}{os.getpid()}-")
     command = [
         *(str(binary), "--silent", "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id)),
-        *("--prune-history", str(STATES_KEPT), "--transaction-block-keeper", str(STATES_KEPT)),
+        *("--prune-history", str(STATES_KEPT), "--transaction-block-keeper", str(BLOCKS_KEPT)),
         *("--no-mining", "--order", "fifo", "--accounts", "0", "--auto-impersonate", "--no-request-size-limit"),
         *("--gas-limit", str(BLOCK_GAS_LIMIT), "--base-fee", "0", "--gas-price", "0"),
         *("--timestamp", str(GENESIS_TIME), "--cache-path", home),

@@ -82,8 +82,8 @@ async def follow(world: World, given: Course, first: int, last: int) -> None:
     for step, time in zip(range(first, last), times, strict=True):
         source = Random(f"{world.seed}/{time}/step")
         # Read before the chains go on by themselves: the rollups' feeds tell Ethereum's rates.
-        redeemable = await _rates(world)
-        _reprice(world, given.ratios(step), redeemable)
+        redeemable = await redeemable_rates(world)
+        reprice(world, given.ratios(step), redeemable)
         steps = [_Step(world, chain_id, time, step, redeemable, Random(source.random())) for chain_id in world.chains]
         await together(*(one.live() for one in steps))
         # Accrues by announcement, with the days.
@@ -98,7 +98,7 @@ def _step_times(now: int, count: int) -> list[int]:
     return [first + number * STEP for number in range(count)]
 
 
-async def _rates(world: World) -> dict[str, Decimal]:
+async def redeemable_rates(world: World) -> dict[str, Decimal]:
     """What one share or staking token is redeemable for, as Ethereum's contracts have it now."""
     found = {symbol: Decimal(await rates.rate(world, symbol)).scaleb(-18) for symbol in ("rETH", "cbETH", "weETH")}
     found["wstETH"] = Decimal(await lido.rate(world)).scaleb(-18)
@@ -109,7 +109,7 @@ async def _rates(world: World) -> dict[str, Decimal]:
     return found
 
 
-def _reprice(world: World, ratios: Mapping[str, float], redeemable: Mapping[str, Decimal]) -> None:
+def reprice(world: World, ratios: Mapping[str, float], redeemable: Mapping[str, Decimal]) -> None:
     """Move the price table: models by their ratios, what follows them with them, shares by their rates."""
     leaders = {symbol: leader for leader, followers in market.FOLLOWERS.items() for symbol in followers}
     for symbol in market.PRICES:
@@ -150,9 +150,9 @@ class _Step:
             await morpho.accrue_interest(world, self.source.choice(markets))
         await trading.arbitrage(world, chain_id, world.prices)
         if chain_id == 1:
-            await _publish(world, self.time)
+            await publish_funds(world, self.time)
             if self.number % STEPS_A_DAY:
-                await _pay_out(world)
+                await pay_out(world)
 
     async def _due(self) -> list[tuple[str, int]]:
         """The feeds that speak now, by aggregator, and their answers."""
@@ -202,7 +202,7 @@ async def _lend(world: World, lender: lending.LendingMarket, step: int) -> None:
         await lending.withdraw(world, lender, HOUSE, symbol, amount // 4)
 
 
-async def _publish(world: World, time: int) -> None:
+async def publish_funds(world: World, time: int) -> None:
     """The funds' prices at the close of a business day; those that lag keep the age they are meant to have."""
     moment = datetime.fromtimestamp(time, UTC)
     if moment.hour != rwa.PUBLISHING_HOUR or moment.weekday() >= 5:
@@ -215,7 +215,7 @@ async def _publish(world: World, time: int) -> None:
             await rwa.publish_price(world, fund.symbol, rwa.next_price(world, fund.symbol))
 
 
-async def _pay_out(world: World) -> None:
+async def pay_out(world: World) -> None:
     """A day's income of the validators and of staked dollars."""
     await lido.report(world, _STAKING_YIELD)
     staked = await world.balance(1, "USDe", vaults.STAKED_USDE)

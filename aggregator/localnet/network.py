@@ -35,6 +35,8 @@ from aggregator.localnet.world import CHAINS, World
 _SOURCES = Path(__file__).parent
 _WORLDS_KEPT = 4
 _RECORD = "world.json"
+_AFTERWARDS = frozenset({"activity.py"})
+"""sources that act on running chains only, and have no part in how a world is built"""
 # A loaded state has no past: blocks on top of it give "safe" (32 back) and "finalized" (64 back) a state to read.
 _BLOCKS_TO_FINALITY = 65
 
@@ -90,12 +92,12 @@ async def local_network(
 
 
 def world_key(seed: int, stages: tuple[Stage, ...]) -> str:
-    """The name of a world in the cache: the seed, the node, the stages, and every source file of this folder."""
+    """The name of a world in the cache: the seed, the node, the stages, and every source file of this folder that builds it."""
     digest = hashlib.sha256(f"{seed}/{ANVIL_VERSION}".encode())
     for stage in stages:
         digest.update(stage.name.encode())
     for path in sorted(_SOURCES.rglob("*")):
-        if path.suffix in {".py", ".sol"}:
+        if path.suffix in {".py", ".sol"} and path.name not in _AFTERWARDS:
             digest.update(str(path.relative_to(_SOURCES)).encode() + b"\0" + path.read_bytes())
     return f"{seed}-{digest.hexdigest()[:16]}"
 

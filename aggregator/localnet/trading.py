@@ -70,34 +70,42 @@ async def fund_trader(world: World, chain_id: int) -> None:
             )
 
 
-async def queue_business(world: World, chain_id: int, source: Random) -> None:
-    """Trades of everybody else, of chance size and direction. Only inside ``chain.block()``."""
+async def queue_business(world: World, chain_id: int, source: Random, busy: float = _BUSY, typical: float = _TYPICAL) -> None:
+    """Trades of everybody else, of chance size and direction. Only inside ``chain.block()``.
+
+    ``busy``: the chance that somebody trades in a pool; ``typical``: how much of its liquidity.
+    """
     for venue in venues(world, chain_id):
-        if source.random() > _BUSY:
+        if source.random() > busy:
             continue
         sell = venue.symbols[source.randrange(2)]
-        usd = Decimal(round(venue.usd * _TYPICAL * abs(source.gauss(0, 1)), 2))
+        usd = Decimal(round(venue.usd * typical * abs(source.gauss(0, 1)), 2))
         await _queue(world, venue, sell, raw_worth(world, chain_id, sell, usd), 0)
 
 
 async def arbitrage(world: World, chain_id: int, prices: Mapping[str, Decimal]) -> None:
     """Bring every pool of the chain back to within its fee of ``prices`` (USD a whole token), in one block."""
+    async with world.chains[chain_id].block():
+        await queue_arbitrage(world, chain_id, prices)
+
+
+async def queue_arbitrage(world: World, chain_id: int, prices: Mapping[str, Decimal]) -> None:
+    """The trades of ``arbitrage``, from where the pools stand at the head. Only inside ``chain.block()``."""
     chain, found = world.chains[chain_id], venues(world, chain_id)
     answers = await chain.calls([state_of(world, venue) for venue in found])
-    async with chain.block():
-        for venue, answer in zip(found, answers, strict=True):
-            decimals = [token_decimals(world, chain_id, symbol) for symbol in venue.symbols]
-            price = prices[venue.symbols[0]] / prices[venue.symbols[1]]
-            fee = Decimal(venue.fee) / _MILLION
-            low, high = (maths.sqrt_price_of(price * factor, decimals[0], decimals[1]) for factor in (1 - fee, 1 + fee))
-            if venue.generation == "v2":
-                await _even_pair(world, venue, cast(int, answer[0]), cast(int, answer[1]), low, high)
-                continue
-            here = cast(int, answer[0])
-            if here < low or here > high:
-                sell = venue.symbols[1] if here < low else venue.symbols[0]
-                amount = raw_worth(world, chain_id, sell, _STEP_USD)
-                await _queue(world, venue, sell, amount, low if here < low else high)
+    for venue, answer in zip(found, answers, strict=True):
+        decimals = [token_decimals(world, chain_id, symbol) for symbol in venue.symbols]
+        price = prices[venue.symbols[0]] / prices[venue.symbols[1]]
+        fee = Decimal(venue.fee) / _MILLION
+        low, high = (maths.sqrt_price_of(price * factor, decimals[0], decimals[1]) for factor in (1 - fee, 1 + fee))
+        if venue.generation == "v2":
+            await _even_pair(world, venue, cast(int, answer[0]), cast(int, answer[1]), low, high)
+            continue
+        here = cast(int, answer[0])
+        if here < low or here > high:
+            sell = venue.symbols[1] if here < low else venue.symbols[0]
+            amount = raw_worth(world, chain_id, sell, _STEP_USD)
+            await _queue(world, venue, sell, amount, low if here < low else high)
 
 
 def state_of(world: World, venue: Venue) -> tuple[str, str, tuple[object, ...]]:
