@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -11,10 +12,17 @@ from aggregator.api.middleware import OPERATION, Operations, around, finish
 from aggregator.api.operation import LARGEST_BODY, Operation
 from aggregator.api.page import page_routes
 from aggregator.api.routes import all_routes
+from aggregator.chains.configuration import ChainsConfiguration
 
 
-def application(app: App, operations: tuple[Operation, ...] | None = None, echarts: Path | None = None) -> web.Application:
-    """What aiohttp serves. `echarts`: see the page."""
+def application(
+    app: App,
+    operations: tuple[Operation, ...] | None = None,
+    echarts: Path | None = None,
+    configuration: ChainsConfiguration | None = None,
+    examples: Mapping[str, str] | None = None,
+) -> web.Application:
+    """What aiohttp serves. `echarts`, `configuration` and `examples`: see the page."""
     served = operations if operations is not None else all_routes()
     made = web.Application(middlewares=[around], client_max_size=LARGEST_BODY)
     made[APP] = app
@@ -24,6 +32,6 @@ def application(app: App, operations: tuple[Operation, ...] | None = None, echar
             made.router.add_get(one.path, one.handler)
         else:
             made.router.add_route(one.method, one.path, one.handler)
-    made.add_routes(page_routes(echarts))
+    made.add_routes(page_routes(echarts, configuration, examples))
     made.on_response_prepare.append(finish)
     return made

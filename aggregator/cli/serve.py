@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from aggregator.localnet.world import World
 
 SHUTDOWN_SECONDS = 10.0
+EXAMPLES = 5
+"""seeded owners that the page offers"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +59,9 @@ async def _serve(arguments: argparse.Namespace, started: float) -> int:
         settings = load_settings(**given)
         url = settings.database_url.get_secret_value()
         begin(settings.log, Redaction.of_environment(url))
-        runner = await stack.enter_async_context(service(settings, local.owners, local.clock) if local is not None else service(settings))
+        runner = await stack.enter_async_context(
+            service(settings, local.owners, local.clock, local.examples) if local is not None else service(settings)
+        )
         address = await _listen(runner, settings)
         _say(arguments, address, time.perf_counter() - started, await local.verifiers(address) if local is not None else {})
         await ended.wait()
@@ -86,8 +90,14 @@ def _ending() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def service(settings: Settings, owners: tuple[str, ...] = (), clock: Callable[[], float] = time.time) -> AsyncIterator[web.AppRunner]:
-    """Everything but the port, running. `owners` are watched from the start; `clock` is what the age of a head is measured by."""
+async def service(
+    settings: Settings,
+    owners: tuple[str, ...] = (),
+    clock: Callable[[], float] = time.time,
+    examples: Mapping[str, str] | None = None,
+) -> AsyncIterator[web.AppRunner]:
+    """Everything but the port, running. `owners` are watched from the start; `clock` is what the age of a head is measured by;
+    `examples` are offered by the page: an owner's address with a sentence about it."""
     from aiohttp import web
 
     from aggregator.api.application import application
@@ -101,7 +111,7 @@ async def service(settings: Settings, owners: tuple[str, ...] = (), clock: Calla
     from aggregator.engine.live.alerting import alerting
     from aggregator.engine.live.assess import Workers
     from aggregator.engine.live.attesting import attester
-    from aggregator.engine.live.live import Live, owner_listener
+    from aggregator.engine.live.live import Live
     from aggregator.engine.live.stream import StreamHub
     from aggregator.engine.live.systemic import Systemic
     from aggregator.engine.settings import journal_folder
@@ -132,9 +142,9 @@ async def service(settings: Settings, owners: tuple[str, ...] = (), clock: Calla
         app.metrics.observe(live)
         await hub.open()
         desk = await stack.enter_async_context(
-            alerting(journal_folder(settings), database, live.tell_alerts, settings.allow_private_webhooks)
+            alerting(journal_folder(settings), database, live.tell_alerts, settings.allow_private_webhooks, clock)
         )
-        live.listeners.append(owner_listener(desk))
+        live.judge = desk
         systemic.listeners.append(desk.population)
         await live.start()
         stack.push_async_callback(live.stop)
@@ -145,7 +155,10 @@ async def service(settings: Settings, owners: tuple[str, ...] = (), clock: Calla
         if owners:
             await live.watch([parse_address(owner) for owner in owners], "local")
         runner = web.AppRunner(
-            application(app, echarts=echarts_directory()), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False
+            application(app, echarts=echarts_directory(), configuration=configuration, examples=examples),
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            handle_signals=False,
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -191,6 +204,7 @@ class _Local:
         self._world, self._late = world, late
         self._key = secrets.token_bytes(32)
         self.owners = tuple(owner.address for owner in world.owners)
+        self.examples = {owner.address: owner.story for owner in world.owners[:EXAMPLES]}
         self.settings: dict[str, Any] = {
             "rpc": tuple(f"eip155:{number}={chain.url}" for number, chain in world.chains.items()),
             "chains": tuple(f"eip155:{number}" for number in world.chains),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -51,12 +52,15 @@ def chain_settings(urls: Mapping[int, str]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def serving(world: World, folder: Path, owners: tuple[str, ...] = (), **given: Any) -> AsyncIterator[Served]:
-    """`given`: settings beyond the chains'; limits are out of the way unless they are given."""
+async def serving(
+    world: World, folder: Path, owners: tuple[str, ...] = (), clock: Callable[[], float] = time.time, **given: Any
+) -> AsyncIterator[Served]:
+    """`clock`: what the age of a head is measured by. `given`: settings beyond the chains'; limits are out of the way unless they are
+    given."""
     chains = chain_settings({number: chain.url for number, chain in world.chains.items()})
     base: dict[str, Any] = {"database_url": f"sqlite:///{folder / 'service.db'}", "reads_per_minute": 10**6, "writes_per_minute": 10**6}
     settings = load_settings(**(base | chains | given))
-    async with service(settings, owners) as runner:
+    async with service(settings, owners, clock, {one.address: one.story for one in world.owners[:2]}) as runner:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]

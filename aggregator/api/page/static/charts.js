@@ -6,7 +6,7 @@ let library = null
 const drawn = new Set()
 
 function load() {
-  library ??= import('/assets/echarts.js').catch(() => null)
+  library ??= import('./echarts.js').catch(() => null)
   return library
 }
 
