@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -10,12 +12,15 @@ from pathlib import Path
 import pytest
 
 from aggregator.engine.document import build_document
+from aggregator.engine.live.accounts import OwnerSeen, accounts_of
 from aggregator.engine.live.alerting import AlertDesk, alerting, stored
 from aggregator.engine.replay.file import read_history
 from aggregator.engine.replay.record_file import HistoryFile, compact
 from aggregator.engine.replay.replay import replay
 from aggregator.engine.schema import HealthDocument
-from aggregator.model.identifiers import parse_address
+from aggregator.model.errors import InputError
+from aggregator.model.identifiers import Address, parse_address
+from aggregator.publish.alerts.alert import Alert
 from aggregator.publish.alerts.courier import WEBHOOK, Destination
 from aggregator.publish.alerts.instant import DAY, HOUR
 from aggregator.publish.alerts.observations import WalletObserved
@@ -78,6 +83,14 @@ def service(database: Database, tmp_path: Path, document: HealthDocument) -> Ser
     return Service(database, tmp_path / "alerts", document.owners[0])
 
 
+async def owner(desk: AlertDesk, document: HealthDocument) -> list[Alert]:
+    """As the live loop does it."""
+    address = Address(document.owners[0].rpartition(":")[2].lower())
+    judged = await desk.judge([OwnerSeen(address, accounts_of(document), document.coverage.complete)])
+    await desk.tell()
+    return judged
+
+
 def at_health(document: HealthDocument, health: str | None) -> HealthDocument:
     (own,) = document.margin_accounts
     liquidation = own.liquidation.model_copy(update={"prices": ()})
@@ -92,7 +105,7 @@ async def test_a_wallet_is_told_of_once_an_episode_through_restarts(service: Ser
         # a desk that is closed after every figure, as if the service were started anew each time
         async with service.desk() as desk:
             service.now += HOUR
-            states += [alert.state for alert in await desk.owner(at_health(document, health))]
+            states += [alert.state for alert in await owner(desk, at_health(document, health))]
     assert states == ["opened", "resolved", "opened"]
     assert [one.state for one in service.streamed] == states
     assert {one.owner for one in service.streamed} == {document.owners[0].rpartition(":")[2].lower()}
@@ -103,7 +116,7 @@ async def test_calm_figures_are_not_written_down(service: Service, document: Hea
     async with service.desk() as desk:
         for _ in range(5):
             service.now += HOUR
-            await desk.owner(at_health(document, "2.0"))
+            await owner(desk, at_health(document, "2.0"))
     assert (service.folder / "wallets.jsonl").stat().st_size == 0
 
 
@@ -111,7 +124,7 @@ async def test_what_could_not_be_told_is_told_after_the_restart(service: Service
     service.fails = True
     with pytest.raises(ConnectionResetError):
         async with service.desk() as desk:
-            await desk.owner(at_health(document, "1.05"))
+            await owner(desk, at_health(document, "1.05"))
     assert service.streamed == []
     service.fails = False
     async with service.desk():
@@ -122,7 +135,7 @@ async def test_what_could_not_be_told_is_told_after_the_restart(service: Service
 
 async def test_a_new_subscriber_is_not_told_old_news(service: Service, document: HealthDocument) -> None:
     async with service.desk() as desk:
-        await desk.owner(at_health(document, "1.05"))
+        await owner(desk, at_health(document, "1.05"))
     service.destinations["late"] = Destination("late", WEBHOOK, "https://example.com", owner=document.owners[0])
     async with service.desk():
         pass
@@ -133,42 +146,96 @@ async def test_an_account_that_is_closed_is_over_and_one_that_is_not_read_is_not
     gone = document.model_copy(update={"margin_accounts": ()})
     unread = gone.model_copy(update={"coverage": gone.coverage.model_copy(update={"complete": False})})
     async with service.desk() as desk:
-        await desk.owner(at_health(document, "1.05"))
+        await owner(desk, at_health(document, "1.05"))
         service.now += HOUR
-        assert await desk.owner(unread) == []
+        assert await owner(desk, unread) == []
         service.now += HOUR
-        assert [alert.state for alert in await desk.owner(gone)] == ["resolved"]
+        assert [alert.state for alert in await owner(desk, gone)] == ["resolved"]
 
 
 async def test_a_figure_that_is_withheld_closes_nothing(service: Service, document: HealthDocument) -> None:
     async with service.desk() as desk:
-        await desk.owner(at_health(document, "1.05"))
+        await owner(desk, at_health(document, "1.05"))
         service.now += HOUR
-        assert await desk.owner(at_health(document, None)) == []
+        assert await owner(desk, at_health(document, None)) == []
 
 
 async def test_the_journal_replayed_gives_the_same_alerts(service: Service, document: HealthDocument) -> None:
     async with service.desk() as desk:
         for health in ("1.08", "1.01", "1.5", "1.05"):
             service.now += HOUR
-            await desk.owner(at_health(document, health))
+            await owner(desk, at_health(document, health))
     again = list(replay(read_history(service.folder / "wallets.jsonl")))
     assert [one.identifier for one in again] == [one.identifier for one in service.streamed]
 
 
 async def test_a_subscriber_gets_the_signed_alert(service: Service, document: HealthDocument) -> None:
-    owner = parse_address(document.owners[0].rpartition(":")[2])
+    address = parse_address(document.owners[0].rpartition(":")[2])
     async with receiver(status(500), status(200)) as there:
-        wanted = watch.Subscription(owner, WEBHOOK, there.url, "warning", "key", START, secret=SECRET.hex())
+        wanted = watch.Subscription(address, WEBHOOK, there.url, "warning", "key", START, secret=SECRET.hex())
         async with service.database.writing() as connection:
             await watch.subscribe(connection, wanted)
         async with alerting(service.folder, service.database, service.tell, allow_private=True) as desk:
-            told_now = await desk.owner(at_health(document, "1.02"))
+            told_now = await owner(desk, at_health(document, "1.02"))
             await there.until(2)
     assert [json.loads(one.body)["severity"] for one in there.got] == ["critical", "critical"]
     assert there.got[0].body == told_now[0].line().encode() == there.got[1].body
     assert there.got[0].key == there.got[1].key
     assert verify(SECRET, there.got[1].signature, there.got[1].body, int(time.time()))
+
+
+async def test_a_moment_that_could_not_be_written_leaves_nothing_in_the_journal(
+    service: Service, document: HealthDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with service.desk() as desk:
+        await owner(desk, at_health(document, "1.05"))
+        service.now += HOUR
+        with monkeypatch.context() as patched, pytest.raises(InputError, match="No space left"):
+            patched.setattr(os, "fsync", full)
+            await owner(desk, at_health(document, "1.5"))
+        service.now += HOUR
+        assert [alert.state for alert in await owner(desk, at_health(document, "1.4"))] == ["resolved"]
+    assert [one.t for one in read_history(service.folder / "wallets.jsonl")] == [START, START + 2 * HOUR]
+
+
+async def test_only_figures_that_change_something_are_written_down(service: Service, document: HealthDocument) -> None:
+    async with service.desk() as desk:
+        for health in ("1.08", "1.07", "1.06", "1.02", "1.01", "1.05", "1.12", "1.3", "1.4"):
+            service.now += HOUR
+            await owner(desk, at_health(document, health))
+    history = read_history(service.folder / "wallets.jsonl")
+    assert [one.health_factor for one in history if isinstance(one, WalletObserved)] == [1.08, 1.02, 1.3]
+
+
+async def test_an_account_without_a_price_that_ends_it_is_far_from_liquidation(service: Service, document: HealthDocument) -> None:
+    (own,) = document.margin_accounts
+    near = own.model_copy(update={"health_factor": "1.05", "shadow_health_factor": "1.05"})
+    assert near.liquidation.prices
+    close = tuple(price.model_copy(update={"move": "-0.04"}) for price in near.liquidation.prices)
+    risky = document.model_copy(
+        update={"margin_accounts": (near.model_copy(update={"liquidation": near.liquidation.model_copy(update={"prices": close})}),)}
+    )
+    closed = risky.model_copy(update={"margin_accounts": ()})
+    async with service.desk() as desk:
+        for after in (at_health(document, "3.0"), closed):
+            service.now += HOUR
+            (opened,) = await owner(desk, risky)
+            assert {rule.partition(" ")[0] for rule in opened.rules} == {"wallet-health", "wallet-distance"}
+            service.now += HOUR
+            assert [alert.state for alert in await owner(desk, after)] == ["resolved"]
+
+
+async def test_moments_never_share_a_time_however_the_clock_goes(service: Service, document: HealthDocument) -> None:
+    async with service.desk() as desk:
+        for health in ("1.05", "1.5", "1.04"):
+            await owner(desk, at_health(document, health))
+            service.now -= HOUR
+    again = list(replay(read_history(service.folder / "wallets.jsonl")))
+    assert [one.state for one in again] == ["opened", "resolved", "opened"]
+    assert [one.identifier for one in again] == [one.identifier for one in service.streamed]
 
 
 def test_old_rows_leave_the_journal(tmp_path: Path) -> None:

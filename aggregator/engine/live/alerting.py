@@ -7,23 +7,25 @@ with the same identifiers again. Those that were told are known by them; those t
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from aggregator.engine.live.accounts import OwnerSeen, closed
 from aggregator.engine.replay.file import read_history
 from aggregator.engine.replay.record import moment, observe
 from aggregator.engine.replay.record_file import HistoryFile, compact
 from aggregator.engine.replay.replay import moments, replay
-from aggregator.engine.schema import HealthDocument, MarginAccountDocument
 from aggregator.engine.systemic.population import LivePopulation
 from aggregator.model.identifiers import Address
 from aggregator.publish.alerts.alert import Alert
 from aggregator.publish.alerts.courier import Courier, Destination, Destinations, messages
-from aggregator.publish.alerts.instant import Instant, parse_instant
+from aggregator.publish.alerts.instant import SECOND, Instant, parse_instant
 from aggregator.publish.alerts.monitor import Monitor
 from aggregator.publish.alerts.nodes import NodeKind
 from aggregator.publish.alerts.observations import Observed, WalletObserved
@@ -32,8 +34,10 @@ from aggregator.publish.alerts.rules import Severity
 from aggregator.publish.alerts.series import KEPT
 from aggregator.publish.alerts.webhook import WebhookSender
 from aggregator.store import outbox, watch
-from aggregator.store.database import Database
+from aggregator.store.database import Database, DatabaseUnavailable
 from aggregator.store.watch import StoredAlert
+
+log = logging.getLogger(__name__)
 
 Tell = Callable[[Sequence[StoredAlert]], Awaitable[None]]
 SILENCE_SECONDS = 60.0
@@ -47,42 +51,42 @@ class _Desk:
         self.path = path
         self.monitor = Monitor(curves)
         self.lock = asyncio.Lock()
+        self.untold: list[Alert] = []
+        """judged, and not told yet, in their order"""
         self._journal = HistoryFile(path)
 
-    def open(self) -> list[Alert]:
-        """Read the journal again: all alerts that it ever gave rise to."""
+    def open(self) -> None:
+        """Read the journal again: untold are all alerts that it ever gave rise to."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._journal.__enter__()
         if self._journal.last is None:
-            return []
+            return
         if compact(self.path, self._journal.last - KEPT):
             self._journal.__exit__(None, None, None)
             self._journal = HistoryFile(self.path)
             self._journal.__enter__()
-        return list(replay(read_history(self.path), self.monitor))
+        self.untold = list(replay(read_history(self.path), self.monitor))
 
     def close(self) -> None:
         self._journal.__exit__(None, None, None)
 
     def take(self, now: Instant, observed: Iterable[Observed]) -> list[Alert]:
-        """Write down, then judge: what has been judged is always in the journal."""
+        """Write down, then judge: what has been judged is always in the journal. Not for the event loop: it waits for the disk."""
         rows = tuple(observed)
         self._journal.write(rows)
-        return [alert for _, alerts in moments(self.monitor, now, rows) for alert in alerts]
-
-    def silence(self, now: Instant) -> list[Alert]:
-        """What is overdue by now."""
-        found: list[Alert] = []
-        while (deadline := self.monitor.deadline()) is not None and deadline < now:
-            found += self.monitor.late(deadline)
+        self._journal.last = now
+        found = [alert for _, alerts in moments(self.monitor, now, rows) for alert in alerts]
+        self.untold += found
         return found
 
-    def after(self, now: Instant) -> Instant:
-        """A moment that is not before anything in the journal."""
-        return now if self._journal.last is None else max(now, self._journal.last)
+    def silence(self, now: Instant) -> None:
+        """What is overdue by now."""
+        while (deadline := self.monitor.deadline()) is not None and deadline < now:
+            self.untold += self.monitor.late(deadline)
 
-    def note(self, now: Instant) -> None:
-        self._journal.last = now
+    def after(self, now: Instant) -> Instant:
+        """A moment after everything in the journal, for what shares a moment is judged together when it is read again."""
+        return now if self._journal.last is None else max(now, self._journal.last + 1)
 
 
 class AlertDesk:
@@ -95,16 +99,19 @@ class AlertDesk:
         tell: Tell,
         destinations: Destinations,
         ring: Callable[[], None] = lambda: None,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1_000,
+        clock: Callable[[], Instant] | None = None,
     ) -> None:
-        """`folder`: for the journals. `tell`: keeps and streams alerts that are new. `ring`: the courier's bell. `clock`: microseconds."""
-        self._database, self._tell, self._destinations, self._ring, self._clock = database, tell, destinations, ring, clock
+        """`folder`: for the journals. `tell`: keeps and streams alerts that are new. `ring`: the courier's bell. `clock`: the time of what
+        is observed."""
+        self._database, self._tell, self._destinations, self._ring = database, tell, destinations, ring
+        self._clock = clock if clock is not None else _now
         self._markets = _Desk(folder / "markets.jsonl", curves=True)
         self._wallets = _Desk(folder / "wallets.jsonl", curves=False)
 
     async def __aenter__(self) -> Self:
         for desk in (self._markets, self._wallets):
-            await self._publish(await asyncio.to_thread(desk.open))
+            await asyncio.to_thread(desk.open)
+            await self._tell_of(desk)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -116,72 +123,70 @@ class AlertDesk:
         now = moment(population)
         if now is None:
             return []
-        async with self._markets.lock:
-            now = self._markets.after(now)
-            alerts = await asyncio.to_thread(self._markets.take, now, observe(population, now))
-            self._markets.note(now)
-            await self._publish(alerts)
+        desk = self._markets
+        async with desk.lock:
+            now = desk.after(now)
+            alerts = await asyncio.to_thread(desk.take, now, observe(population, now))
+            await self._tell_of(desk)
         return alerts
 
-    async def owner(self, document: HealthDocument) -> list[Alert]:
-        """An owner was assessed; what had to be told. Figures that change nothing are not even written down."""
+    async def judge(self, seen: Sequence[OwnerSeen]) -> list[Alert]:
+        """See `Judge`; what will have to be told. Figures that change nothing are not even written down."""
         desk = self._wallets
         async with desk.lock:
-            now = desk.after(self._clock())
-            rows = [one for one in self._accounts(document, now) if desk.monitor.concerns(one)]
+            rows = [row for one in seen for row in self._rows(one) if desk.monitor.concerns(row)]
             if not rows:
                 return []
-            alerts = desk.take(now, rows)
-            desk.note(now)
-            await self._publish(alerts)
-        return alerts
+            now = desk.after(self._clock())
+            return await asyncio.to_thread(desk.take, now, [replace(row, t=now) for row in rows])
+
+    async def tell(self) -> None:
+        """See `Judge`."""
+        if self._wallets.untold:
+            async with self._wallets.lock:
+                await self._tell_of(self._wallets)
 
     async def run(self) -> None:
-        """Look for silence until cancelled."""
+        """Look for silence, and tell what could not be told, until cancelled."""
         while True:
             await asyncio.sleep(SILENCE_SECONDS)
-            async with self._markets.lock:
-                await self._publish(self._markets.silence(self._clock()))
+            try:
+                async with self._markets.lock:
+                    self._markets.silence(self._clock())
+                    await self._tell_of(self._markets)
+                await self.tell()
+            except DatabaseUnavailable as error:
+                log.error("alerts wait: %s", error)
+            except Exception:  # whatever it is, what is overdue is looked for on
+                log.exception("alerts could not be told")
 
-    async def _publish(self, alerts: Sequence[Alert]) -> None:
-        """What was not told before: into the outbox first, so that an alert that the store knows is on its way."""
+    async def _tell_of(self, desk: _Desk) -> None:
+        """What was not told before: into the outbox first, so that an alert that the store knows is on its way. What fails is tried
+        again the next time."""
+        alerts = tuple(desk.untold)
         if not alerts:
             return
         async with self._database.reading() as connection:
             new = await outbox.untold(connection, [alert.identifier for alert in alerts])
         untold = [alert for alert in alerts if alert.identifier in new]
-        if not untold:
-            return
-        wanted = messages(untold, tuple((await self._destinations()).values()))
-        at = self._clock()
-        await self._database.write(lambda connection: outbox.post(connection, wanted, at))
-        self._ring()
-        await self._tell([stored(alert) for alert in untold])
+        if untold:
+            wanted, at = messages(untold, tuple((await self._destinations()).values())), _now()
+            await self._database.write(lambda connection: outbox.post(connection, wanted, at))
+            self._ring()
+            await self._tell([stored(alert) for alert in untold])
+        del desk.untold[: len(alerts)]
 
-    def _accounts(self, document: HealthDocument, now: Instant) -> list[WalletObserved]:
-        """One observation an account, one for what is trapped; and one without debt for an account that is there no more."""
-        owner = document.owners[0].rpartition(":")[2].lower()
-        found = [_account(one, owner, now) for one in document.margin_accounts]
-        trapped, held = document.health.trapped_collateral_usd, float(document.health.collateral_usd)
-        if trapped is not None:
-            found.append(WalletObserved(now, owner, "", "", "portfolio", None, None, held, None, None, float(trapped)))
-        there = {(one.chain, one.protocol, one.market) for one in found}
-        if document.coverage.complete:
-            known = [key[1:] for key in self._wallets.monitor.picture.wallets if key[0] == owner]
-            found += [WalletObserved(now, owner, *key, None, debt_usd=0.0) for key in sorted(known) if key not in there]
-        return found
+    def _rows(self, one: OwnerSeen) -> list[WalletObserved]:
+        """One observation an account, and one without debt for an account that is there no more."""
+        if not one.complete:
+            return list(one.accounts)
+        there = {(account.chain, account.protocol, account.market) for account in one.accounts}
+        return [*one.accounts, *closed(one.owner, self._wallets.monitor.picture.accounts_of(one.owner) - there)]
 
 
-def _account(one: MarginAccountDocument, owner: str, now: Instant) -> WalletObserved:
-    moves = [abs(float(price.move)) for price in one.liquidation.prices]
-    health, shadow, debt = (_number(text) for text in (one.health_factor, one.shadow_health_factor, one.debt_usd))
-    return WalletObserved(
-        now, owner, one.chain, one.protocol, one.market, health, shadow, float(one.collateral_usd), debt, min(moves, default=None)
-    )
-
-
-def _number(text: str | None) -> float | None:
-    return None if text is None else float(text)
+def _now() -> int:
+    """Microseconds since the epoch."""
+    return time.time_ns() // 1_000
 
 
 def stored(alert: Alert) -> StoredAlert:
@@ -207,12 +212,15 @@ def subscribers(database: Database) -> Destinations:
 
 
 @asynccontextmanager
-async def alerting(folder: Path, database: Database, tell: Tell, allow_private: bool = False) -> AsyncIterator[AlertDesk]:
-    """A desk with its courier, both running. `folder`: for the journals; `allow_private`: receivers in one's own network."""
+async def alerting(
+    folder: Path, database: Database, tell: Tell, allow_private: bool = False, clock: Callable[[], float] = time.time
+) -> AsyncIterator[AlertDesk]:
+    """A desk with its courier, both running. `folder`: for the journals; `allow_private`: receivers in one's own network; `clock`: the
+    chains' time, seconds since the epoch."""
     destinations = subscribers(database)
     async with WebhookSender(allow_private) as webhooks:
         courier = Courier(database, destinations, webhooks, PeopleSender(allow_private))
-        async with AlertDesk(folder, database, tell, destinations, courier.ring) as desk:
+        async with AlertDesk(folder, database, tell, destinations, courier.ring, lambda: int(clock() * SECOND)) as desk:
             running = [asyncio.create_task(work) for work in (courier.run(), desk.run())]
             try:
                 yield desk

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from aggregator.model.snapshot import Block
+from aggregator.publish.alerts.observations import WalletObserved
 from aggregator.publish.attestation.statement import MarginScore
 from aggregator.store.chronicle import Figures
 
@@ -66,6 +67,8 @@ class Assessed:
     """of what is owned, each asset once"""
     statement: MarginScore | str
     """what may be signed of it, or why nothing may"""
+    accounts: tuple[WalletObserved, ...]
+    """what alerts look at: see `accounts_of`"""
     _compressed: bytes | None = field(default=None, repr=False)
 
     @property

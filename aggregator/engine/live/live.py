@@ -12,13 +12,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aggregator.chains.arguments import OwnerAddress, OwnerName, parse_owner, resolve_chain
 from aggregator.engine.chain import ChainReading
+from aggregator.engine.live.accounts import Judge, OwnerSeen
 from aggregator.engine.live.assess import Assessed, Workers, assess
 from aggregator.engine.live.blocks import WINDOW, Trail
 from aggregator.engine.live.chain import ChainLoop, ChainState, Urgency
@@ -27,7 +27,6 @@ from aggregator.engine.live.head import HeadFollower
 from aggregator.engine.live.owner import Concerned, Followed, kept_though_silent, owner_key
 from aggregator.engine.live.stream import StreamHub
 from aggregator.engine.live.systemic import Population
-from aggregator.engine.schema import HealthDocument
 from aggregator.engine.settings import Settings
 from aggregator.engine.snapshot import Engine, picture
 from aggregator.model.errors import IncompleteError
@@ -37,9 +36,6 @@ from aggregator.store import chronicle, watch
 from aggregator.store.chronicle import Entry, Event, Withdrawal
 from aggregator.store.database import Database, DatabaseUnavailable
 from aggregator.store.watch import StoredAlert
-
-if TYPE_CHECKING:
-    from aggregator.engine.live.alerting import AlertDesk
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +51,6 @@ NAME_SECONDS, NAMES_KEPT = 600.0, 1_000
 ADDRESSES_KEPT = 20_000
 
 LagListener = Callable[[ChainId, float], None]
-Listener = Callable[[Followed, Assessed | None, ChainId], Awaitable[None]]
-"""told of every published assessment: the owner, the assessment before it, and the chain that changed"""
 
 
 class Live:
@@ -66,7 +60,8 @@ class Live:
         self.engine, self.database, self.hub, self.workers, self.settings = engine, database, hub, workers, settings
         self.followed: dict[str, Followed] = {}
         self.concerned = Concerned()
-        self.listeners: list[Listener] = []
+        self.judge: Judge | None = None
+        """of watched owners' figures; guests have asked for nothing"""
         self.lag_listeners: list[LagListener] = []
         configuration = engine.network.configuration
         only = tuple(dict.fromkeys(resolve_chain(text, configuration) for text in settings.chains))
@@ -255,22 +250,27 @@ class Live:
             events=tuple(health_event(one.key, found, chain, at) for one, found in made),
             at=at,
         )
-        former = [one.assessed for one, _ in made]
 
         def show() -> None:
             for one, found in made:
                 one.assessed = found
 
+        seen = [OwnerSeen(one.owner.address, found.accounts, found.figures.complete) for one, found in made if one.watched]
+        await self._judged(lambda judge: judge.judge(seen))
         await self._publish(entry, show)
-        for (one, _), before in zip(made, former, strict=True):
-            for listener in self.listeners:
-                try:
-                    await listener(one, before, chain)
-                except DatabaseUnavailable:
-                    raise
-                except Exception:  # a fault of ours in one of them must not cost the others their figures
-                    log.exception("a listener of %s failed", one.key)
+        await self._judged(lambda judge: judge.tell())
         return len(made)
+
+    async def _judged(self, work: Callable[[Judge], Awaitable[object]]) -> None:
+        """A fault of ours in the alerts must not cost anybody their figures."""
+        if self.judge is None:
+            return
+        try:
+            await work(self.judge)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            log.exception("alerts could not be judged or told")
 
     async def _assess(self, one: Followed) -> Assessed | None:
         """None where a block that it stands on was replaced meanwhile: then it is read again anyway."""
@@ -369,16 +369,6 @@ class Live:
             if place < surplus or one.asked_at < now - self.settings.guest_seconds:
                 del self.followed[one.key]
                 self.concerned.leave(one.key)
-
-
-def owner_listener(desk: AlertDesk) -> Listener:
-    """Watched owners' assessments go to the alert desk; guests have asked for nothing."""
-
-    async def tell(one: Followed, before: Assessed | None, chain: ChainId) -> None:
-        if one.watched and one.assessed is not None:
-            await desk.owner(HealthDocument.model_validate_json(one.assessed.body))
-
-    return tell
 
 
 def _numbered(events: Sequence[Event], ids: Sequence[int]) -> tuple[Event, ...]:

@@ -6,6 +6,7 @@ import hashlib
 from functools import lru_cache
 
 from aggregator.engine.judgement import judge, policy_for
+from aggregator.engine.live.accounts import accounts_of
 from aggregator.engine.live.assess import Assessed, AssetHaircut
 from aggregator.engine.schema import HealthDocument
 from aggregator.engine.snapshot import Picture
@@ -42,6 +43,7 @@ def assess(picture: Picture) -> Assessed:
         blocks=tuple((one.chain, one.block) for one in picture.portfolio.snapshots if one.block is not None),
         haircuts=_haircuts(document),
         statement=_statement(picture, assessment, snapshot.digest()),
+        accounts=accounts_of(document),
     )
 
 

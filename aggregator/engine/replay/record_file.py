@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -80,15 +81,27 @@ class HistoryFile:
         """Append one moment's rows; how many. They are on the disk when this returns. InputError where they cannot be written."""
         lines = [row_line(one) for one in observed]
         assert self._file is not None
+        before = 0 if self.to_stdout else self._file.tell()
         try:
             self._file.write("".join(f"{line}\n" for line in lines).encode())
             self._file.flush()
             if not self.to_stdout:
                 os.fsync(self._file.fileno())
         except OSError as error:
+            self._undo(before)
             raise InputError(f"{self.path}: {error.strerror or 'cannot be written'}") from None
         self.rows += len(lines)
         return len(lines)
+
+    def _undo(self, before: int) -> None:
+        """Nothing of a moment that could not be written whole stays: the next one would continue its last line."""
+        if self.to_stdout or self._file is None:
+            return
+        with contextlib.suppress(OSError):
+            # which tries to write what is still in the buffer
+            self._file.close()
+        os.truncate(self.path, before)
+        self._file = self.path.open("ab")
 
 
 def _cut_off(path: Path) -> None:

@@ -76,6 +76,18 @@ class Condition:
             return Change.ESCALATED
         return Change.GROWN
 
+    def changes(self, signal: Signal) -> bool:
+        """Whether taking a figure in could change anything but the figure itself."""
+        figure = signal.figure
+        if figure is None:
+            return self.calm_since is not None
+        if self.severity is None:
+            return bool(self.since) or (signal.may_enter and self.rule.levels[0].reached(figure))
+        if self.rule.timed or self.rule.calm(figure):
+            return True
+        reached = [min(level.severity.rank, signal.cap.rank) for level in self.rule.levels if level.reached(figure)]
+        return max(reached, default=0) > self.severity.rank
+
     def _reached(self, figure: float, now: Instant) -> Level | None:
         """The gravest level that has held for its time."""
         found = None

@@ -100,10 +100,9 @@ class Monitor:
         return (DATA_QUALITY.name, tracked[0]) not in self._conditions and all(one.fresh(now) for one in self._series[tracked])
 
     def concerns(self, wallet: WalletObserved) -> bool:
-        """Whether a wallet's figures could change anything: they reach a level, or something about it is open or under way."""
+        """Whether a wallet's figures could change anything: they enter a level, a graver one, or clear what is open."""
         return any(
-            (signal.rule.name, signal.place) in self._conditions
-            or (signal.figure is not None and signal.rule.levels[0].reached(signal.figure))
+            (self._conditions.get((signal.rule.name, signal.place)) or Condition(signal.rule)).changes(signal)
             for signal in wallet_signals(wallet)
         )
 

@@ -67,6 +67,7 @@ class Picture:
         self.protocols: dict[tuple[str, str], Series[ProtocolObserved]] = {}
         self.curves: dict[MarketKey, Series[CurveObserved]] = {}
         self.wallets: dict[tuple[str, str, str, str], WalletObserved] = {}
+        self._accounts_of: dict[str, set[tuple[str, str, str]]] = {}
         self.graph = CausalGraph()
         self._peaks: dict[MarketKey, deque[tuple[Instant, float]]] = {}
         """by market: supplies of the last week that no later one exceeds, so the first is the highest"""
@@ -105,7 +106,9 @@ class Picture:
                 key = (observed.protocol, observed.chain, observed.market)
                 return _into(self.curves, key, observed, observed.liquidatable_debt_usd is not None)
             case WalletObserved():
-                self.wallets[(observed.owner, observed.chain, observed.protocol, observed.market)] = observed
+                place = (observed.chain, observed.protocol, observed.market)
+                self.wallets[(observed.owner, *place)] = observed
+                self._accounts_of.setdefault(observed.owner, set()).add(place)
                 return None
             case _:
                 raise TypeError(f"no rule knows {type(observed).__name__}")
@@ -137,6 +140,10 @@ class Picture:
         """Highest market price of a token within a span that ends now."""
         series = self.fair.get(asset)
         return max((one.usd for one in series.since(now - span)), default=None) if series is not None else None
+
+    def accounts_of(self, owner: str) -> frozenset[tuple[str, str, str]]:
+        """(chain, protocol, market) of an owner's accounts that were ever observed."""
+        return frozenset(self._accounts_of.get(owner, ()))
 
     def market_node(self, key: MarketKey) -> Node:
         protocol, chain, market = key

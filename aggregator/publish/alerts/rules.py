@@ -58,6 +58,11 @@ class Rule:
     floor: float = 0.0
     """figures of at most this clear too, where `clear` is 0"""
 
+    @property
+    def timed(self) -> bool:
+        """Whether it matters how long or how often a figure is seen."""
+        return bool(self.cleared_after) or any(level.held or level.seen > 1 for level in self.levels)
+
     def calm(self, figure: float) -> bool:
         return figure < self.clear or figure <= self.floor
 

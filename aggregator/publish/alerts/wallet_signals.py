@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 
 from aggregator.contagion.evidence import FLOOR
@@ -39,16 +40,21 @@ def wallet_signals(wallet: WalletObserved) -> Iterator[Signal]:
     def signal(rule: Rule, figure: float | None, **more: EvidenceValue) -> Signal:
         return Signal(rule, place, root, figure, evidence | more, (wallet,), cap=cap)
 
-    health, shadow = wallet.health_factor, wallet.shadow_health_factor
+    health, shadow, distance = wallet.health_factor, wallet.shadow_health_factor, wallet.distance
+    nothing_owed = wallet.debt_usd == 0 and bool(wallet.protocol)
+    if distance is None and nothing_owed:
+        distance = math.inf
     if wallet.protocol or health is not None:
         yield signal(WALLET_HEALTH, 0.0 if wallet.debt_usd == 0 else None if health is None else 1 / health if health > 0 else _WORST)
-    if wallet.distance is not None:
-        yield signal(WALLET_DISTANCE, 1 - min(1.0, wallet.distance), distance=wallet.distance)
+    if distance is not None:
+        yield signal(WALLET_DISTANCE, 1 - min(1.0, distance), distance=distance)
     if wallet.trapped_usd is not None and wallet.collateral_usd:
         yield signal(WALLET_TRAPPED, wallet.trapped_usd / wallet.collateral_usd, trapped_usd=wallet.trapped_usd)
     if health is not None and shadow is not None and health > 0:
         # only where the shadow is the darker one: an oracle that is too careful harms nobody by surprise
         yield signal(WALLET_SHADOW, max(0.0, health / shadow - 1) if shadow > 0 else _WORST)
+    elif nothing_owed:
+        yield signal(WALLET_SHADOW, 0.0)
 
 
 def curve_of(key: MarketKey, wallets: Collection[WalletObserved], now: Instant) -> CurveObserved:

@@ -1,0 +1,63 @@
+"""What alerts look at in an owner's document: the few numbers of each margin account, taken out where the document is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aggregator.engine.schema import HealthDocument, MarginAccountDocument
+from aggregator.model.identifiers import Address
+from aggregator.publish.alerts.observations import WalletObserved
+
+TIMELESS = 0
+"""the time of an observation before the desk gives it one"""
+PORTFOLIO = "portfolio"
+"""market of the row that speaks of everything an owner has"""
+WHOLE = 1.0
+"""distance of an account that no price by itself makes liquidatable: not even a fall to nothing"""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerSeen:
+    """An owner as just assessed. `complete`: an account that is not among these is there no more."""
+
+    owner: Address
+    accounts: tuple[WalletObserved, ...]
+    complete: bool
+
+
+class Judge(Protocol):
+    """Whoever decides what has to be told of owners' figures."""
+
+    async def judge(self, seen: Sequence[OwnerSeen]) -> object:
+        """Figures that are about to be stored: what matters of them is on the disk when this returns, so that none is ever told of
+        which no rule has seen."""
+
+    async def tell(self) -> None:
+        """Tell what was judged and not told yet; once the figures that it is about can be read."""
+
+
+def accounts_of(document: HealthDocument) -> tuple[WalletObserved, ...]:
+    """One observation an account, with the block of its chain, and one for what is trapped of the whole; none has a time yet."""
+    owner = document.owners[0].rpartition(":")[2].lower()
+    blocks = {one.chain: one.block for one in document.snapshots}
+    found = [_account(one, owner, blocks.get(one.chain)) for one in document.margin_accounts]
+    trapped, held = document.health.trapped_collateral_usd, float(document.health.collateral_usd)
+    if trapped is not None:
+        found.append(WalletObserved(TIMELESS, owner, "", "", PORTFOLIO, None, None, held, None, None, float(trapped)))
+    return tuple(found)
+
+
+def closed(owner: Address, places: Iterable[tuple[str, str, str]]) -> list[WalletObserved]:
+    """Accounts, by chain, protocol and market, that an owner no longer has: nothing is owed there."""
+    return [WalletObserved(TIMELESS, owner, *place, None, debt_usd=0.0) for place in sorted(places)]
+
+
+def _account(one: MarginAccountDocument, owner: str, block: int | None) -> WalletObserved:
+    health, shadow, debt = (None if text is None else float(text) for text in (one.health_factor, one.shadow_health_factor, one.debt_usd))
+    moves = [abs(float(price.move)) for price in one.liquidation.prices]
+    nearest = min(moves, default=None if health is None else WHOLE)
+    return WalletObserved(
+        TIMELESS, owner, one.chain, one.protocol, one.market, health, shadow, float(one.collateral_usd), debt, nearest, block=block
+    )
