@@ -21,6 +21,7 @@ _REASONS = {
     404: "There is no such thing",
     413: "The body is too large",
     415: "The body is not JSON",
+    421: "The service does not know the name that it is called by",
     426: "Expected a WebSocket",
     429: "Too many requests; Retry-After says when to come back",
     503: "A database, a chain or too much of the data is away",

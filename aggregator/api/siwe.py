@@ -1,6 +1,6 @@
 """Sign-In with Ethereum (EIP-4361): a message that names this service and a number used once, signed by the wallet (EIP-191).
 
-Externally owned accounts only: contract wallets (EIP-1271) would need a call to a contract that a stranger chose.
+Pure: what a key proves is judged here; what a contract would have to be asked is in `contract_wallets`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from coincurve import PublicKey
 from eth_hash.auto import keccak
 
 from aggregator.model.errors import InputError
-from aggregator.model.identifiers import Address, checksum, parse_address
+from aggregator.model.identifiers import Address, ChainId, checksum, evm_chain, parse_address
+from aggregator.publish.attestation.signer import recover
 
 LONGEST_MESSAGE = 4_096
 LONGEST_VALIDITY_SECONDS = 86_400
 CLOCK_TOLERANCE_SECONDS = 300
-_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 _MESSAGE = re.compile(
     rf"""(?:(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://)?(?P<domain>[^\s/]+) wants you to sign in with your Ethereum account:
@@ -45,6 +44,8 @@ class SignIn:
     """What a good message says. Times in seconds since the epoch; `expires` None where it names none."""
 
     address: Address
+    chain: ChainId
+    """the chain that it names: where the account's contract is, if it is one"""
     nonce: str
     issued: float
     expires: float | None
@@ -71,7 +72,7 @@ def read_message(text: str, domain: str, now: float) -> SignIn:
         raise InputError("the message is from the future")
     if issued < now - LONGEST_VALIDITY_SECONDS or (expires is not None and expires <= now):
         raise InputError("the message has expired")
-    return SignIn(address, match["nonce"], issued, expires)
+    return SignIn(address, evm_chain(int(match["chain"])), match["nonce"], issued, expires)
 
 
 def _time(text: str | None) -> float | None:
@@ -84,18 +85,14 @@ def _time(text: str | None) -> float | None:
         raise InputError("the message names a time that does not exist") from None
 
 
-def signer_of(text: str, signature: str) -> Address:
-    """The account that signed a text (EIP-191, version 0x45). InputError where that is no signature."""
-    try:
-        raw = bytes.fromhex(signature.removeprefix("0x"))
-    except ValueError:
-        raise InputError("the signature is not hex") from None
-    if len(raw) != 65 or raw[64] not in (0, 1, 27, 28) or int.from_bytes(raw[32:64], "big") > _HALF_ORDER:
-        raise InputError("expected a signature of 65 bytes r, s, v")
+def message_digest(text: str) -> bytes:
+    """What is signed of a text, 32 bytes (EIP-191, version 0x45)."""
     message = text.encode()
-    digest = keccak(b"\x19Ethereum Signed Message:\n" + str(len(message)).encode() + message)
-    try:
-        key = PublicKey.from_signature_and_message(raw[:64] + bytes([raw[64] % 27]), digest, hasher=None)
-    except Exception:  # the library raises its own kind for points that are not on the curve
-        raise InputError("the signature is not one") from None
-    return Address("0x" + keccak(key.format(compressed=False)[1:])[12:].hex())
+    return keccak(b"\x19Ethereum Signed Message:\n" + str(len(message)).encode() + message)
+
+
+def signer_of(digest: bytes, signature: bytes) -> Address | None:
+    """The key that signed a 32-byte hash, as its address; None for a signature that no key gives: of another form, or a twin's."""
+    if len(signature) != 65 or signature[64] not in (0, 1, 27, 28):
+        return None
+    return recover(digest, signature[:64] + bytes([27 + signature[64] % 27]))

@@ -80,6 +80,12 @@ async def create_nonce(connection: AsyncConnection, now: Moment, expires_at: Mom
     return nonce
 
 
+async def nonce_is_good(connection: AsyncConnection, nonce: str, now: Moment) -> bool:
+    """Whether it could be used now; it is not used by asking."""
+    found = sa.select(NONCES.c.nonce).where(NONCES.c.nonce == nonce, NONCES.c.expires_at >= now)
+    return (await connection.execute(found)).first() is not None
+
+
 async def use_nonce(connection: AsyncConnection, nonce: str, now: Moment) -> bool:
     """True exactly once for a number that was given out and has not expired."""
     used = sa.delete(NONCES).where(NONCES.c.nonce == nonce, NONCES.c.expires_at >= now)
