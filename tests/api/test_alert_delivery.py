@@ -1,0 +1,154 @@
+"""Alerts the whole way, as their readers live it: from a price on a chain to a signed message, through the service as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from aggregator.localnet.controls import move_price
+from aggregator.localnet.deploy import lending
+from aggregator.localnet.owners.lending_parts import LendingAccount, steer
+from aggregator.localnet.world import World
+from aggregator.publish.alerts.signature import verify
+from tests.api.process import Process, call, running, signed_in, until
+from tests.api.wallets import ALICE, MALLORY, Wallet
+from tests.publish.alerts.receiver import Delivery, Receiver, receiver
+
+pytestmark = pytest.mark.localnet
+SAFE, WARNED, GRAVE = Decimal("1.25"), Decimal("1.08"), Decimal("1.02")
+PRIVATE = {"CROSSMARGIN_ALLOW_PRIVATE_WEBHOOKS": "true"}
+
+
+@dataclass(slots=True)
+class Stream:
+    """A WebSocket and the events that came over it."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def alerts(self, owner: str | None = None) -> list[dict[str, Any]]:
+        """Alerts in the order of their coming, all or those about an owner."""
+        found = [one["data"] for one in self.events if one.get("event") == "alert"]
+        return [one for one in found if owner is None or one["subject"] == owner.lower()]
+
+    def healths(self, owner: str) -> list[Decimal]:
+        """Health factors of an owner to the cent."""
+        found = [one["data"] for one in self.events if one.get("event") == "health" and one["data"]["owner"] == owner.lower()]
+        return [round(Decimal(one["health_factor"]), 2) for one in found]
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 40) -> None:
+        async with asyncio.timeout(seconds):
+            while not holds():
+                self.news.clear()
+                await self.news.wait()
+
+
+@asynccontextmanager
+async def listening(client: aiohttp.ClientSession, url: str, **chosen: Any) -> AsyncIterator[Stream]:
+    """`chosen`: what a client sends to choose what it hears."""
+    heard = Stream()
+    async with client.ws_connect(f"{url.replace('http', 'ws', 1)}/v1/ws") as socket:
+
+        async def keep() -> None:
+            async for message in socket:
+                heard.events.append(json.loads(message.data))
+                heard.news.set()
+
+        await socket.send_str(json.dumps(chosen))
+        task = asyncio.create_task(keep())
+        try:
+            await heard.until(lambda: any("subscribed" in one for one in heard.events))
+            yield heard
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def borrower(world: World, wallet: Wallet, health: Decimal = SAFE) -> None:
+    """A wallet of which nobody has heard opens a position in Aave: USDC against WETH."""
+    await LendingAccount(supplied={"WETH": 50_000}, borrowed={"USDC": 1}, health=health).open(world, wallet.address)
+    await steer(world, lending.aave(world, 1), wallet.address, health, ("WETH",), ("USDC",))
+
+
+async def subscribed(client: aiohttp.ClientSession, service: Process, wallet: Wallet, there: Receiver) -> tuple[dict[str, str], bytes]:
+    """The wallet's session, and the secret that its webhooks are signed with."""
+    session = await signed_in(client, service.url, wallet)
+    body = {"owner": wallet.address, "channel": "webhook", "target": there.url}
+    status, made = await call(client, "POST", f"{service.url}/v1/subscriptions", body, session)
+    assert status == 200, made
+    return session, bytes.fromhex(made["secret"])
+
+
+async def known(client: aiohttp.ClientSession, service: Process, wallet: Wallet, health: Decimal = SAFE) -> None:
+    """Wait until the wallet's account is read, and stands as it should."""
+
+    def there(document: Any) -> bool:
+        return [round(Decimal(one["health_factor"]), 2) for one in document["margin_accounts"]] == [health]
+
+    await until(client, f"{service.url}/v1/owners/{wallet.address}/health", there)
+
+
+def body(delivery: Delivery) -> dict[str, Any]:
+    content = json.loads(delivery.body)
+    assert isinstance(content, dict)
+    return content
+
+
+async def test_a_price_that_falls_is_told_to_the_owner_and_to_nobody_else(lived: World, tmp_path: Path) -> None:
+    await borrower(lived, ALICE)
+    database = f"sqlite:///{tmp_path / 'service.db'}"
+    async with receiver() as there, running(lived, database, **PRIVATE) as service, aiohttp.ClientSession() as client:
+        session, secret = await subscribed(client, service, ALICE, there)
+        stranger = await signed_in(client, service.url, MALLORY)
+        theirs = {"owner": ALICE.address, "channel": "webhook", "target": there.url}
+        assert (await call(client, "POST", f"{service.url}/v1/subscriptions", theirs, stranger))[0] == 403
+        await known(client, service, ALICE)
+        async with (
+            listening(client, service.url, token=session["Authorization"].split()[1], kinds=["alert"]) as mine,
+            listening(client, service.url, token=stranger["Authorization"].split()[1]) as hers,
+            listening(client, service.url, owners=[ALICE.address]) as nobodys,
+        ):
+            await move_price(lived, "ETH", WARNED / SAFE)
+            await there.until(1)
+            await move_price(lived, "ETH", GRAVE / WARNED)
+            await there.until(2)
+            await move_price(lived, "ETH", SAFE / GRAVE)
+            await there.until(3)
+            await mine.until(lambda: len(mine.alerts(ALICE.address)) == 3)
+            # the health is public; whoever has heard of it would have heard of the alerts
+            await hers.until(lambda: hers.healths(ALICE.address)[-1:] == [SAFE])
+            await nobodys.until(lambda: nobodys.healths(ALICE.address)[-1:] == [SAFE])
+        opened, escalated, resolved = map(body, there.got)
+        assert [(one["state"], one["severity"]) for one in (opened, escalated, resolved)] == [
+            ("opened", "warning"),
+            ("escalated", "critical"),
+            ("resolved", "critical"),
+        ]
+        for one in (opened, escalated, resolved):
+            assert (one["subject"], one["root"]) == (ALICE.address.lower(), f"owner:{ALICE.address.lower()}")
+            assert one["rule"] in ("wallet-health", "wallet-distance") and one["episode"] == opened["episode"]
+            assert list(one["blocks"]) == ["eip155:1"]
+        assert {rule.partition(" ")[0] for rule in opened["rules"]} == {"wallet-health", "wallet-distance"}
+        assert opened["evidence"]["health_factor"] == pytest.approx(float(WARNED), abs=0.01)
+        for delivery in there.got:
+            assert verify(secret, delivery.signature, delivery.body, int(time.time()))
+            assert not verify(secret, delivery.signature, delivery.body + b" ", int(time.time()))
+        assert len(set(there.keys)) == 3 == len(there.keys), "once, when nothing goes wrong"
+        # the same over the stream, and private there: not to a stranger who has signed in, nor to somebody who just asks for this owner
+        assert mine.alerts(ALICE.address) == [opened, escalated, resolved]
+        assert hers.alerts(ALICE.address) == nobodys.alerts(ALICE.address) == []
+        _, listed = await call(client, "GET", f"{service.url}/v1/systemic/alerts")
+        assert [one for one in listed["alerts"] if one["subject"] == ALICE.address.lower()] == []
+        code, log = await service.end()
+        assert code == 0, log
+        assert there.url not in log and "token-in-the-path" not in log
