@@ -27,9 +27,9 @@ $(VENV)/.development: $(VENV)/.runtime requirements/development.txt
 demo: setup
 	@$(BIN)/crossmargin localnet --demo
 
-# The live service with its page, on the local network.
+# The live service with its page, on the local network, whose market lives while it runs.
 serve: setup
-	@$(BIN)/crossmargin serve --local
+	@$(BIN)/crossmargin serve --local --activity
 
 # Everything: style, types, import contracts and every test.
 test: setup-development lint types contracts unit

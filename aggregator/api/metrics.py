@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,7 @@ class _LiveCollector(Collector):
         coverage.add_metric((), sum(whole) / len(whole) if whole else 1.0)
         yield coverage
         yield GaugeMetricFamily("crossmargin_stream_subscribers", "Open streams", value=live.hub.subscribers)
+        yield GaugeMetricFamily("crossmargin_tasks", "Tasks of the event loop", value=len(asyncio.all_tasks()))
         yield from self._chains()
 
     def _chains(self) -> Iterable[Metric]:

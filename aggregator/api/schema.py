@@ -169,8 +169,12 @@ class ChainStatus(Document):
 
 
 class ServiceCoverage(Document):
-    """`share`: the smaller of the chains' whose head is known and the watched owners' who have been read."""
+    """`share`: the smaller of the chains' whose head is known and the watched owners' who have been read.
 
+    `now`: the time by which ages are to be taken. It is not yours where the chains are local ones that live in another time.
+    """
+
+    now: str
     share: str
     chains: tuple[ChainStatus, ...]
     watched: int

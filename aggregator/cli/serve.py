@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aggregator.model.errors import CrossmarginError
+from aggregator.model.errors import CrossmarginError, InputError
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aggregator.localnet.world import World
 
 SHUTDOWN_SECONDS = 10.0
+ACTIVITY_SECONDS = 15.0
 EXAMPLES = 5
 """seeded owners that the page offers"""
 
@@ -32,6 +33,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="H", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", metavar="N", type=int, help="port to listen on, 0 for a free one (default 8080)")
     parser.add_argument("--local", action="store_true", help="on local chains with seeded owners, which are watched; ends with them")
+    parser.add_argument(
+        "--activity",
+        metavar="SECONDS",
+        type=float,
+        nargs="?",
+        const=ACTIVITY_SECONDS,
+        help=f"let the local chains live: a block, small moves of prices, some trade every so often (default {ACTIVITY_SECONDS:g})",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON line on stdout once it listens")
     group = parser.add_argument_group("which chains, and through what")
     group.add_argument("--chains", metavar="FILE", type=Path, help="chains.yaml to use instead of the shipped one")
@@ -49,6 +58,7 @@ async def _serve(arguments: argparse.Namespace, started: float) -> int:
     from aggregator.cli.service_log import Redaction, begin
     from aggregator.engine.settings import load_settings
 
+    _check(arguments)
     async with AsyncExitStack() as stack:
         given = _given(arguments)
         ended = _ending()
@@ -64,8 +74,18 @@ async def _serve(arguments: argparse.Namespace, started: float) -> int:
         )
         address = await _listen(runner, settings)
         _say(arguments, address, time.perf_counter() - started, await local.verifiers(address) if local is not None else {})
+        if local is not None and arguments.activity is not None:
+            stack.push_async_callback(_cancel, asyncio.create_task(local.live(arguments.activity)))
         await ended.wait()
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    seconds = arguments.activity
+    if seconds is not None and not arguments.local:
+        raise InputError("--activity is for local chains: expected --local beside it")
+    if seconds is not None and not 0 < seconds < float("inf"):
+        raise InputError(f"--activity {seconds:g}: expected seconds from one step to the next")
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -216,6 +236,12 @@ class _Local:
     def clock(self) -> float:
         """The chains' time, seconds since the epoch."""
         return time.time() - self._late
+
+    async def live(self, every_seconds: float) -> None:
+        """The chains live in small steps, until cancelled."""
+        from aggregator.localnet.activity import Activity
+
+        await Activity(self._world, self.clock, every_seconds).run()
 
     async def verifiers(self, address: str) -> dict[str, str]:
         """Put the verifying contract on every chain, for this service's key and gateway; where it stands, by chain."""

@@ -26,6 +26,7 @@ async def coverage(request: web.Request) -> web.StreamResponse:
     owners = app.live.followed.values()
     return json_response(
         ServiceCoverage(
+            now=shown(int(app.live.engine.clock() * 1_000_000)),
             share=f"{app.live.coverage():.4f}",
             chains=chains,
             watched=sum(one.watched for one in owners),
