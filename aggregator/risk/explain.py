@@ -21,7 +21,8 @@ import numpy as np
 from aggregator.risk.assessment import Assessment, LegAssessment
 from aggregator.risk.exposure import Exposures
 from aggregator.risk.prepared import Prepared
-from aggregator.risk.requirement import Levels, Weighing, levels, loss_of, requirement, unsaved_by_account
+from aggregator.risk.requirement import Levels, Weighing, levels, loss_of
+from aggregator.risk.scenario_losses import Lots, unsaved_by_account
 from aggregator.risk.shapes import Array, IntArray
 
 PRICES, LIQUIDATION = "prices", "liquidation"
@@ -106,7 +107,9 @@ def explain(ready: Prepared, own: Assessment) -> Explanation | None:
         contributions = [
             Contribution(number, name, PRICES, weighing.measure) for number, (name, weighing) in enumerate(zip(names, alone, strict=True))
         ]
-    without = [LeftOut(group, own.requirement.transfer_aware - _without(ready, group)) for group in range(count)] if count > 1 else []
+    without = (
+        [LeftOut(group, own.requirement.transfer_aware - _without(ready, group, found.lots)) for group in range(count)] if count > 1 else []
+    )
     joint = own.requirement.transfer_aware - sum(one.usd for one in without) if without else 0.0
     return Explanation(
         names,
@@ -162,12 +165,13 @@ def _contributions(
             ]
         )
         if len(places)
-        else np.zeros((0, len(found.values)))
+        else np.zeros((0, len(found.pool)))
     )
     rows = np.flatnonzero(weights.any(axis=0))
+    moves = found.moves.some(rows)
     result = []
     for holding in exposures.holdings:
-        usd = float(weights[at[holding.group], rows] @ loss_of(holding, found.values[rows], found.volatility[rows]))
+        usd = float(weights[at[holding.group], rows] @ loss_of(holding, moves.values, moves.volatility))
         result.append(Contribution(holding.group, _label(exposures, holding.source), PRICES, usd))
     owing = columns.owing.tolist()
     costs = np.zeros(len(owing))
@@ -195,7 +199,7 @@ def _label(exposures: Exposures, source: tuple[int | None, int, int | None]) -> 
     return exposures.labels.get((account, position, leg), "")
 
 
-def _without(ready: Prepared, group: int) -> float:
+def _without(ready: Prepared, group: int, lots: Sequence[Lots]) -> float:
     """The transfer-aware requirement without one group, in the same scenarios."""
     exposures = ready.exposures
     account = exposures.groups[group].account
@@ -206,7 +210,7 @@ def _without(ready: Prepared, group: int) -> float:
         leg_values={key: value for key, value in exposures.leg_values.items() if account is None or key[0] != account},
         venues=tuple(line for line in exposures.venues if line.group != group),
     )
-    return requirement(ready.portfolio, reduced, ready.scenarios, ready.policy).transfer_aware
+    return levels(ready.portfolio, reduced, ready.scenarios, ready.policy, lots).transfer_aware(ready.policy)
 
 
 def _haircut_parts(own: Assessment) -> dict[str, float]:

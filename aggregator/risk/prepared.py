@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.price import PriceBook, PriceSeries
 from aggregator.risk.claims import Claims, claims
-from aggregator.risk.correlation import correlations
 from aggregator.risk.coverage import Coverage, coverage
 from aggregator.risk.exposure import Exposures, expose
-from aggregator.risk.filtered import Filtered, filtered
+from aggregator.risk.filtered import Filtered
 from aggregator.risk.haircut_implied import raised_by_options
+from aggregator.risk.market_view import market_view
 from aggregator.risk.outlook import Outlook, outlook
 from aggregator.risk.policy import DEFAULT, Policy
 from aggregator.risk.scenarios import ScenarioSet, scenario_set
 from aggregator.risk.shapes import Array
 from aggregator.risk.valuation import Valuation, value_portfolio
 from aggregator.risk.venue_book import VenueBook, venue_books
-from aggregator.risk.volatility import Volatility, by_factor, volatilities
+from aggregator.risk.volatility import Volatility, by_factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,8 @@ def prepare(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeri
     venues = venue_books(portfolio, prices)
     exposures = expose(portfolio, valuation, venues)
     series = by_factor(history)
-    moving = raised_by_options(volatilities(exposures.factors, exposures.classes, series), venues)
-    correlation = correlations(exposures.factors, exposures.classes, series)
-    on_record = filtered(exposures.factors, series)
+    view = market_view(exposures.factors, exposures.classes, series)
+    moving = raised_by_options(view.volatilities, venues)
     return Prepared(
         portfolio,
         policy,
@@ -66,10 +65,10 @@ def prepare(portfolio: Portfolio, prices: PriceBook, history: Sequence[PriceSeri
         coverage(portfolio, valuation, policy, venues),
         exposures,
         moving,
-        correlation,
-        on_record,
+        view.correlation,
+        view.on_record,
         outlook(exposures.factors, exposures.classes, series, _now(portfolio)),
-        scenario_set(exposures, moving, correlation, policy, on_record),
+        scenario_set(exposures, moving, view.correlation, policy, view.on_record),
         claims(portfolio, valuation.accounts, exposures),
         venues,
     )

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from aggregator.model.portfolio import Portfolio
 from aggregator.risk.assessment import assess
+from aggregator.risk.expected_shortfall import expected_shortfall
 from aggregator.risk.policy import DEFAULT, Policy
-from aggregator.risk.requirement import Requirement, _unsaved, expected_shortfall
+from aggregator.risk.requirement import Requirement
+from aggregator.risk.scenario_losses import unsaved
 from aggregator.risk.transfer import reach
 from tests.builders import (
     ARBITRUM,
@@ -182,9 +184,9 @@ def test_expected_shortfall_counts_a_part_of_the_last_draw() -> None:
 def test_more_resources_never_cost_more_and_enough_save_all(accounts: list[tuple[float, float]], resources: float, more: float) -> None:
     needs, costs = (np.array(column)[:, None] for column in zip(*accounts, strict=True))
     costs = np.where(needs > 0, costs, 0.0)
-    less, enough = (float(_unsaved(needs, costs, np.array([amount]))[0]) for amount in (resources, resources + more))
+    less, enough = (float(unsaved(needs, costs, np.array([amount]))[0]) for amount in (resources, resources + more))
     assert -1e-6 <= enough <= less + 1e-6 <= float(costs.sum()) + 2e-6
-    assert float(_unsaved(needs, costs, np.array([float(needs.sum())]))[0]) == pytest.approx(0.0, abs=1e-6)
+    assert float(unsaved(needs, costs, np.array([float(needs.sum())]))[0]) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_the_margin_ratio_is_equity_over_the_requirement() -> None:

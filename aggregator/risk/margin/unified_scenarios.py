@@ -12,6 +12,7 @@ from aggregator.model.instrument import Holding, InstrumentKind
 from aggregator.risk.classes import FACTORS, FactorClass, factor_class
 from aggregator.risk.correlation import decoupled, repair, stressed
 from aggregator.risk.crises import CRISES, Crisis
+from aggregator.risk.expected_shortfall import expected_shortfall, expected_shortfalls
 from aggregator.risk.margin.derive import Scenario, VolatilityShock, by_scenario
 from aggregator.risk.margin.derive_parameters import PMRM2_MAINNET
 from aggregator.risk.margin.derive_pmrm2 import Pmrm2Parameters, shocked_volatility
@@ -19,7 +20,6 @@ from aggregator.risk.margin.grid import profits
 from aggregator.risk.margin.interface import IntArray, MarginBook
 from aggregator.risk.margin.market import Array, BoolArray, Market
 from aggregator.risk.margin.quotes import Groups, Quotes
-from aggregator.risk.requirement import expected_shortfall, expected_shortfalls
 
 CLASS_SCALE = {
     FactorClass.BTC: 16.0 / 18.0,
