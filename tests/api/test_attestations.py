@@ -54,7 +54,7 @@ async def test_a_contract_that_is_asked_by_viem_gives_the_services_score(
     said, _ = await process.communicate()
     result = json.loads(said)["result"]
     _, score = await served.get(f"/v1/scores/{witness}")
-    assert result["score"] / 100 == pytest.approx(float(score["score"]), abs=0.06)  # one digit there, two here
+    assert 0 <= result["score"] - round(float(score["score"]) * 100) < 10, "one digit there, two here, both rounded down"
     assert result["owner"].lower() == witness.lower()
     assert {int(one["chainId"]) for one in result["blocks"]} == set(deployed.chains)
     assert result["snapshot"] == "0x" + score["snapshot"]

@@ -79,11 +79,11 @@ class Assessed:
         return self._compressed
 
 
-def assess(picture: Picture) -> Assessed:
-    """Runs in a worker, which alone imports what it takes."""
+def assess(picture: Picture, validity_seconds: int) -> Assessed:
+    """Runs in a worker, which alone imports what it takes. `validity_seconds`: how long its statement is good."""
     from aggregator.engine.live.worker import assess as whole
 
-    return whole(picture)
+    return whole(picture, validity_seconds)
 
 
 class Workers:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
 
 from aggregator.chains.arguments import OwnerAddress
 from aggregator.engine.live.live import Live
@@ -39,7 +38,7 @@ class Attester:
             raise InputError(f"a score is signed for an address on every chain that is read, not for {owner.chain} alone")
         one = await self.live.current(owner)
         assert one.assessed is not None
-        return self._dated(one.assessed.statement)
+        return _signable(one.assessed.statement)
 
     async def attestation(self, owner: OwnerAddress, domain: Domain) -> ScoreAttestation:
         """Signed for one contract on one chain."""
@@ -74,7 +73,7 @@ class Attester:
     async def seal(self, number: int) -> Epoch | None:
         """All watched owners' statements as one epoch; None where there is no score at all."""
         found = [one.assessed.statement for one in self.live.followed.values() if one.watched and one.assessed is not None]
-        scores = [self._dated(one) for one in found if isinstance(one, MarginScore)]
+        scores = [one for one in found if isinstance(one, MarginScore)]
         if not scores:
             return None
         epoch = await asyncio.to_thread(seal, number, scores)
@@ -83,10 +82,11 @@ class Attester:
             self.epochs.popitem(last=False)
         return epoch
 
-    def _dated(self, statement: MarginScore | str) -> MarginScore:
-        if isinstance(statement, str):
-            raise ScoreWithheld(statement)
-        return replace(statement, valid_until=statement.as_of + self.settings.attestation_seconds)
+
+def _signable(statement: MarginScore | str) -> MarginScore:
+    if isinstance(statement, str):
+        raise ScoreWithheld(statement)
+    return statement
 
 
 async def attester(live: Live, settings: Settings) -> Attester | None:

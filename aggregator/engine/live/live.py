@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 
 import orjson
@@ -63,6 +63,8 @@ class Live:
         self.judge: Judge | None = None
         """of watched owners' figures; guests have asked for nothing"""
         self.lag_listeners: list[LagListener] = []
+        self.replaced_listeners: list[Callable[[ChainId, int], None]] = []
+        """told of a chain whose blocks were replaced, and from which one on"""
         configuration = engine.network.configuration
         only = tuple(dict.fromkeys(resolve_chain(text, configuration) for text in settings.chains))
         self.chains: tuple[ChainId, ...] = only or tuple(configuration.chains)
@@ -236,7 +238,8 @@ class Live:
         whole = [one for one in ones if len(one.readings) == self._chains_of(one)]
         if not whole:
             return 0
-        made = [(one, found) for one, found in zip(whole, await asyncio.gather(*map(self._assess, whole)), strict=True) if found]
+        assessed = zip(whole, await asyncio.gather(*map(self._assess, whole)), strict=True)
+        made = [(one, found) for one, found in assessed if found is not None and not self._orphaned(found)]
         at = _now()
         blocks = {(of, block.hash): (ChainId(of), block) for _, found in made for of, block in found.blocks}
         entry = Entry(
@@ -280,12 +283,15 @@ class Live:
             one.picture = picture((account,), [one.readings[chain] for chain in chains], {})
             self.concerned.follow(one)
             try:
-                found = await self.workers.run(assess, one.picture)
+                found = await self.workers.run(assess, one.picture, self.settings.attestation_seconds)
             except Exception:  # a fault of ours with one owner must not cost the others their figures
                 log.exception("%s could not be assessed", one.key)
                 await asyncio.sleep(FAULT_SECONDS)
                 return None
-        return found if not any(block.hash in self._orphans for _, block in found.blocks) else None
+        return found if not self._orphaned(found) else None
+
+    def _orphaned(self, found: Assessed) -> bool:
+        return any(block.hash in self._orphans for _, block in found.blocks)
 
     def _chains_of(self, one: Followed) -> int:
         return 1 if one.owner.chain is not None else len(self.loops)
@@ -294,6 +300,8 @@ class Live:
         """See `Keeper`."""
         self._orphans.extend(block.hash for block in orphaned)
         concerned = tuple(keys)
+        first, doubtful = min(block.number for block in orphaned), self._not_known_to_stand(chain, {block.hash for block in orphaned})
+        await self._judged(lambda judge: judge.replaced(chain, first, doubtful))
         for key in concerned:
             one = self.followed[key]
             one.assessed = None
@@ -302,6 +310,14 @@ class Live:
         events = withdrawn_events(chain, head, orphaned, concerned, at)
         await self._publish(Entry(events=events, withdrawals=(Withdrawal(chain, tuple(b.hash for b in orphaned), at, why),), at=at))
         log.warning("%s; %d owners are read again", why, len(concerned))
+
+        for listener in self.replaced_listeners:
+            listener(chain, first)
+
+    def _not_known_to_stand(self, chain: ChainId, orphaned: Set[str]) -> list[Address]:
+        """Watched owners whose figures stand on an orphaned block of a chain, or were not read there since the start."""
+        found = ((one, one.standing_on(chain)) for one in self.followed.values() if one.watched)
+        return [one.owner.address for one, block in found if block is None or block.hash in orphaned]
 
     async def passed(self, chain: ChainId, head: Block) -> None:
         """See `Keeper`."""

@@ -18,8 +18,8 @@ from aggregator.risk.assessment import Assessment
 from aggregator.store.chronicle import Figures
 
 
-def assess(picture: Picture) -> Assessed:
-    """The whole way. Pure but for the list of adapters; runs in a worker."""
+def assess(picture: Picture, validity_seconds: int) -> Assessed:
+    """The whole way; `validity_seconds`: how long its statement is good. Pure but for the list of adapters; runs in a worker."""
     assessment, document = judge(picture)
     body = document.model_dump_json(by_alias=True).encode()
     figures = document.health
@@ -42,7 +42,7 @@ def assess(picture: Picture) -> Assessed:
         model=f"{figures.model} {figures.score_version}",
         blocks=tuple((one.chain, one.block) for one in picture.portfolio.snapshots if one.block is not None),
         haircuts=_haircuts(document),
-        statement=_statement(picture, assessment, snapshot.digest()),
+        statement=_statement(picture, assessment, snapshot.digest(), validity_seconds),
         accounts=accounts_of(document),
     )
 
@@ -55,10 +55,10 @@ def lowest_health(document: HealthDocument) -> str | None:
     return min((one.health_factor for one in accounts if one.health_factor is not None), key=float, default=None)
 
 
-def _statement(picture: Picture, assessment: Assessment, snapshot: bytes) -> MarginScore | str:
+def _statement(picture: Picture, assessment: Assessment, snapshot: bytes, validity_seconds: int) -> MarginScore | str:
     (owner,) = picture.portfolio.owners
     try:
-        return summarise(owner.address, picture.portfolio, assessment, parameters(), snapshot)
+        return summarise(owner.address, picture.portfolio, assessment, parameters(), snapshot, validity_seconds)
     except (ScoreWithheld, StatementError) as withheld:
         return str(withheld)
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from aggregator.risk.policy import Policy
 
 HORIZONS = ("1h", "1d", "7d")
-VALIDITY_SECONDS = 900
-"""how long a statement is good, counted from the oldest block that it rests on"""
 
 
 class ScoreWithheld(IncompleteError):
@@ -35,9 +33,10 @@ def summarise(
     assessment: Assessment,
     parameters: bytes,
     snapshot: bytes,
-    validity_seconds: int = VALIDITY_SECONDS,
+    validity_seconds: int,
 ) -> MarginScore:
-    """The statement of one owner. `parameters`: see `parameters_hash`; `snapshot`: 32-byte id of the health document that it summarises.
+    """The statement of one owner. `parameters`: see `parameters_hash`; `snapshot`: 32-byte id of the health document that it summarises;
+    `validity_seconds`: how long it is good, counted from the oldest block that it rests on.
 
     Probabilities are rounded up, everything else down. Raises ScoreWithheld where coverage was too low for a score.
     """

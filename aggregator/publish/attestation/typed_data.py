@@ -175,7 +175,13 @@ def _encode_bytes(value: bytes) -> bytes:
 
 
 def _hash_blocks(blocks: tuple[ChainBlock, ...]) -> bytes:
-    return keccak(b"".join(keccak(_BLOCK_TYPE + _word(one.chain_id) + _word(one.number) + one.hash) for one in blocks))
+    return keccak(b"".join(map(_hash_block, blocks)))
+
+
+@lru_cache(maxsize=4_096)
+def _hash_block(block: ChainBlock) -> bytes:
+    """Remembered, because the owners of an epoch stand on the same few blocks."""
+    return keccak(_BLOCK_TYPE + _word(block.chain_id) + _word(block.number) + block.hash)
 
 
 @lru_cache(maxsize=64)

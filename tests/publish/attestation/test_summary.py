@@ -24,7 +24,7 @@ WAYS: dict[str, object] = {"lag_hours": 24.0}
 
 def judged(one: Portfolio) -> tuple[Assessment, MarginScore]:
     assessment = assess(one, book(), ())
-    return assessment, summarise(OWNER, one, assessment, b"\x01" * 32, b"\x02" * 32)
+    return assessment, summarise(OWNER, one, assessment, b"\x01" * 32, b"\x02" * 32, 900)
 
 
 def test_figures_are_rounded_against_the_owner() -> None:
