@@ -13,8 +13,8 @@ CLASSES = {"BTC": FactorClass.BTC, "ETH": FactorClass.ETH}
 
 def history(seed: int = 7, last: float = 1.0) -> dict[str, PriceSeries]:
     random = np.random.default_rng(seed)
-    times = np.arange(200) * 86_400.0
-    prices = {name: 100.0 * np.exp(np.cumsum(random.normal(0.0, 0.03, 200))) for name in CLASSES}
+    times = np.arange(0.0, 200.0) * 86_400.0
+    prices = {name: np.asarray(100.0 * np.exp(np.cumsum(random.normal(0.0, 0.03, 200))), dtype=np.float64) for name in CLASSES}
     prices["ETH"][-1] *= last
     return {name: PriceSeries(name, times, one, "feed") for name, one in prices.items()}
 
