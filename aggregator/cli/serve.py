@@ -128,6 +128,7 @@ async def service(
     from aggregator.chains.configuration import load_chains
     from aggregator.chains.network import Network
     from aggregator.cli.page_assets import echarts_directory
+    from aggregator.engine.live import allocator
     from aggregator.engine.live.alerting import alerting
     from aggregator.engine.live.assess import Workers
     from aggregator.engine.live.attesting import attester
@@ -139,6 +140,7 @@ async def service(
     from aggregator.model.identifiers import parse_address
     from aggregator.store.database import Database
 
+    allocator.restrain()
     configuration = load_chains(settings.chains_file)
     database = Database.at(settings.database_url.get_secret_value())
     async with AsyncExitStack() as stack:
@@ -168,6 +170,7 @@ async def service(
         systemic.listeners.append(desk.population)
         await live.start()
         stack.push_async_callback(live.stop)
+        stack.push_async_callback(_cancel, asyncio.create_task(allocator.give_back_always()))
         population = asyncio.create_task(systemic.run())
         stack.push_async_callback(_cancel, population)
         if app.attester is not None:
