@@ -155,7 +155,7 @@ class _ChainSnapshot:
 
     async def take(self) -> ChainReading:
         self.progress(self.chain, "positions and prices")
-        feeds = asyncio.ensure_future(self.prices.read_feeds(self.reads))
+        feeds = asyncio.ensure_future(self.prices.read_feeds(self.reads, with_history=True))
         work = [
             asyncio.ensure_future(self._adapter(adapter, deployment, feeds))
             for adapter in self.request.adapters
@@ -167,7 +167,8 @@ class _ChainSnapshot:
             snapshot=self._snapshot(self.reads.block),
             found=tuple(found),
             feeds=answers,
-            history=tuple(self.series.values()),
+            # what was foreseen in vain stays out: whether anything is foreseen depends on what is remembered
+            history=tuple(series for factor, series in sorted(self.series.items()) if factor in self.held),
             gaps=self._gaps(),
             remarks=self._remarks(),
             rounds=1 + self.reads.rounds,

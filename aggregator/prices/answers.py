@@ -85,7 +85,8 @@ class FeedAnswer:
     deployed: bool = True
     decimals: int = 0
     round: Round | None = None
-    probes: tuple[Sample, ...] = ()
+    probes: tuple[Sample, ...] | None = None
+    """older rounds at fixed distances; None where they were not asked for, or not told"""
 
 
 @dataclass(frozen=True, slots=True)

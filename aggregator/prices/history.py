@@ -1,35 +1,34 @@
-"""Price history of risk factors, from the rounds that feeds keep on chain.
+"""Price history of risk factors, from the rounds that feeds keep on chain. `history_plan` says which rounds; here they are read.
 
-Rounds are numbered, not dated, and their density differs from one in a day to thousands. So the targets are dates (one every 0.9 days of
-the last 92), and the round number of a date is interpolated from rounds whose time is known: the latest one, the probes that came with
-it, and what was read before. Beyond the known ones the last density holds, or one round a heartbeat.
+The first reading of a factor takes a round of its own, as the rounds follow from the feed's latest answer and the probes that come with
+it. Later ones travel with the feeds: what may be new is asked for beside them, and everything older is remembered. Should that not have
+been enough, a round of its own follows, so that what is remembered never changes what a history is made of.
 
-Round ids of a proxy are `phase << 64 | number`: numbers begin at 1 with each phase, so a feed that changed its aggregator lately is
-followed into the one before it.
-
-The first reading of a factor takes a round of its own, as it needs the feed's latest answer. Later ones travel with the feeds: how many
-rounds there are a day is known by then, and where the latest one stands need not be.
+Round ids of a proxy are `phase << 64 | number`: numbers begin at 1 with each phase.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from aggregator.model.identifiers import Address
-from aggregator.model.outcome import Reason, Unknown, Value
+from aggregator.model.outcome import Outcome, Reason, Unknown, Value
 from aggregator.model.price import PriceSeries
-from aggregator.prices.answers import FeedAnswer, FeedAnswers, Round
+from aggregator.prices.answers import FeedAnswer, FeedAnswers, Round, Sample
 from aggregator.prices.feeds import USD, FeedKind, FeedShape
+from aggregator.prices.history_plan import PHASE_BITS, PROBES, WINDOW, RoundChoice, choose, foreseen, split
 from aggregator.reading.abi import Function
-from aggregator.reading.reads import Read, Reads, Word
+from aggregator.reading.reads import Read, Reads, Word, why
 
 RoundWords: TypeAlias = tuple[int, int, int, int, int]
+Probes: TypeAlias = tuple[Read[RoundWords], ...]
+Known: TypeAlias = tuple[int, int] | None
+"""time and answer of a round; None where it is proven not to be there"""
 
 GET_ROUND_DATA = Function("getRoundData(uint80)(uint80,int256,uint256,uint256,uint80)")
 PHASE_AGGREGATORS = Function("phaseAggregators(uint16)(address)")
@@ -37,116 +36,142 @@ LATEST_ROUND = Function("latestRound()(uint256)")
 
 GAS = 150_000
 LIMIT = 160
-DAY = 86_400
-WINDOW = 92 * DAY
-STEP = DAY * 9 // 10
-RECENT = (1, 2, 4, 8, 16)
-"""rounds back that are always looked at: what happened since yesterday"""
-SETTLED_AGE = DAY
-"""rounds older than this are remembered: no reorganisation reaches them"""
-REFRESHED_EVERY = 3_600
-"""seconds of chain time until younger rounds are read again; in between only the latest answer is new, and that is read anyway"""
-PHASE_BITS = 64
+SETTLED_AGE = 3_600
+"""seconds of chain time after which a round is remembered; a younger one is asked for again, should a reorganisation replace it"""
+
+
+@dataclass(slots=True)
+class _Past:
+    """What is remembered of one feed: what the last reading chose, and settled rounds by id."""
+
+    latest: Round
+    choice: RoundChoice
+    rounds: dict[int, Known] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
+class _Last:
+    """The aggregator of a phase and its last round, under way."""
+
+    phase: int
+    aggregator: Read[Address]
+    last: Read[int]
+
+    async def number(self) -> int | Unknown:
+        """0 where the phase has no rounds that can be read; Unknown where no endpoint told."""
+        for outcome in (await self.aggregator, last := await self.last):
+            if isinstance(outcome, Unknown) and _untold(outcome):
+                return outcome
+        return last.value if isinstance(last, Value) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """What was asked of one feed beside its latest answer: rounds by id, and where the phase before ends, if that is needed."""
+
+    rounds: Mapping[int, Read[RoundWords]]
+    last: _Last | None
+
+
+@dataclass(slots=True)
 class _Plan:
-    """Reads under way for one factor's feed."""
+    """One factor's history under way. `told` is what is known of rounds by id, `last` the last one of the phase before."""
 
     factor: str
     answer: FeedAnswer
     latest: Round
-    reads: tuple[Read[RoundWords], ...]
-    previous_phase: tuple[Read[RoundWords], ...]
-    follows: bool = False
-    """the reads go on from what is remembered"""
+    choice: RoundChoice
+    told: dict[int, Known]
+    last: int | None = None
+    failure: str = ""
+
+    @property
+    def phase_before(self) -> int:
+        return split(self.latest.round_id)[0] - 1
+
+    @property
+    def ids(self) -> list[int]:
+        """Rounds that make the history beside the latest, as far as it is known which they are."""
+        behind = (self.behind(one) for one in self.choice.earlier)
+        return [*(one for one in behind if one is not None), *self.choice.rounds]
+
+    def behind(self, distance: int) -> int | None:
+        """Id of a round at a distance from the last one of the phase before; None where there is none, or the last is not known."""
+        return self.phase_before << PHASE_BITS | self.last - distance if self.last is not None and distance < self.last else None
+
+    def lacks(self, round_id: int | None) -> bool:
+        return round_id is not None and round_id not in self.told
+
+    def take(self, round_id: int, outcome: Outcome[RoundWords]) -> None:
+        """Take in what came of reading a round; what no endpoint told stays open."""
+        if isinstance(outcome, Value):
+            self.told[round_id] = (outcome.value[3], outcome.value[1])
+        elif _untold(outcome):
+            self.failure = self.failure or why(outcome)
+        else:
+            self.told[round_id] = None
 
 
 class HistoryBook:
     """Past rounds of one chain's feeds, remembered once they are old enough not to change."""
 
     def __init__(self) -> None:
-        self._known: dict[Address, dict[int, tuple[int, int]]] = {}
-        self._recent: dict[Address, tuple[int, dict[int, tuple[int, int]]]] = {}
-        """by feed: the time of the last reading, and all that it gave"""
-        self._ahead: tuple[Reads | None, dict[Address, tuple[Read[RoundWords], ...]]] = (None, {})
-        """what was asked beside the feeds themselves, and in which snapshot"""
+        self._past: dict[Address, _Past] = {}
+        self._ahead: WeakKeyDictionary[Reads, Mapping[Address, _Ahead]] = WeakKeyDictionary()
+        """what was asked beside the feeds themselves, by snapshot"""
         self.unread: dict[str, str] = {}
         """factors whose past no endpoint told when it was asked for last, and why"""
 
-    def ask_ahead(self, reads: Reads, latest: Mapping[Address, Read[RoundWords]]) -> None:
-        """Register what happened since the last reading of the feeds whose past is remembered; `latest` are their answers under way."""
-        now = reads.block.timestamp
-        due = [address for address in latest if address in self._recent and self._recent[address][0] + REFRESHED_EVERY <= now]
-        self._ahead = (reads, {address: self._since(reads, address, latest[address]) for address in due})
+    def wants_probes(self, feed: Address) -> bool:
+        """Whether a reading of the feeds should bring the probes of this one: its history is remembered, or none is yet."""
+        return not self._past or feed in self._past
 
-    def _since(self, reads: Reads, address: Address, latest: Read[RoundWords]) -> tuple[Read[RoundWords], ...]:
-        times = {round_id: time for round_id, (time, _) in self._recent[address][1].items()}
-        asked: list[Word | int] = [latest.word(0, add=-back) for back in RECENT]
-        asked += rounds_expected(times, reads.block.timestamp)
-        return tuple(reads.call(address, GET_ROUND_DATA, round_id, gas=GAS, limit=LIMIT) for round_id in asked)
+    def ask_ahead(self, reads: Reads) -> None:
+        """Register what the histories that are remembered may need, beside the latest answers and the probes."""
+        self._ahead[reads] = {feed: _ask_ahead(reads, feed, past) for feed, past in self._past.items()}
 
     async def read(self, reads: Reads, factors: Iterable[str], answers: FeedAnswers) -> tuple[PriceSeries, ...]:
-        """Series of the factors that have a USD feed among `answers`, in the order of the factors' names. One round."""
+        """Series of the factors that have a USD feed among `answers`, in the order of the factors' names."""
         feeds = history_feeds(answers)
-        plans = [self._plan(reads, factor, feeds[factor]) for factor in sorted(set(factors)) if factor in feeds]
-        series = [await self._collect(reads, plan, answers) for plan in plans]
-        return tuple(one for one in series if one is not None)
+        plans = await self._plans(reads, {factor: feeds[factor] for factor in sorted(set(factors)) if factor in feeds})
+        ahead = self._ahead.get(reads, {})
+        for plan in plans:
+            await _take_ahead(plan, ahead.get(plan.answer.feed.address))
+        # every read of every factor is registered before the first is awaited
+        for under_way in [_Asked(reads, plan) for plan in plans]:
+            await under_way.settle()
+        return tuple(one for plan in plans if (one := self._series(plan, answers)) is not None)
 
-    def _plan(self, reads: Reads, factor: str, answer: FeedAnswer) -> _Plan:
-        latest = answer.round
-        assert latest is not None, "history_feeds gives none without a round"
-        address = answer.feed.address
-        phase, number = latest.round_id >> PHASE_BITS, latest.round_id & (1 << PHASE_BITS) - 1
-        known = self._known.get(address, {})
-        asked_by, ahead = self._ahead
-        if asked_by is reads and address in ahead:
-            return _Plan(factor, answer, latest, ahead[address], (), follows=True)
-        if self._just_read(address, reads.block.timestamp):
-            return _Plan(factor, answer, latest, (), ())
-        backs = rounds_back(answer, latest, reads.block.timestamp, {i: t for i, (t, _) in known.items()})
-        within = sorted({min(back, number - 1) for back in (*RECENT, *backs)} - {0})
-        beyond = sorted({back - number for back in backs if back >= number}) if phase > 1 else []
-        current = tuple(
-            reads.call(address, GET_ROUND_DATA, latest.round_id - back, gas=GAS, limit=LIMIT)
-            for back in within
-            if latest.round_id - back not in known
-        )
-        previous: tuple[Read[RoundWords], ...] = ()
-        if beyond:
-            aggregator = reads.call(address, PHASE_AGGREGATORS, phase - 1, gas=GAS, limit=LIMIT)
-            last = reads.call(aggregator.word(0), LATEST_ROUND, gas=GAS, limit=LIMIT)
-            previous = tuple(
-                reads.call(aggregator.word(0), GET_ROUND_DATA, last.word(0, add=-back), gas=GAS, limit=LIMIT) for back in beyond
-            )
-        return _Plan(factor, answer, latest, current, previous)
+    async def _plans(self, reads: Reads, wanted: Mapping[str, FeedAnswer]) -> list[_Plan]:
+        """Which rounds each needs. Feeds that came without probes are asked for them first."""
+        rounds = {factor: answer.round for factor, answer in wanted.items() if answer.round is not None}
+        late = {
+            factor: ask_probes(reads, wanted[factor].feed.address, latest.round_id)
+            for factor, latest in rounds.items()
+            if wanted[factor].probes is None
+        }
+        plans = []
+        for factor, latest in rounds.items():
+            answer = wanted[factor]
+            probes = await samples(late[factor], latest) if factor in late else answer.probes
+            if probes is None:
+                self.unread[factor] = "no endpoint told how dense its rounds are"
+                continue
+            past = self._past.get(answer.feed.address)
+            choice = choose(latest, probes, answer.feed.heartbeat_seconds, reads.block.timestamp)
+            plans.append(_Plan(factor, answer, latest, choice, dict(past.rounds) if past is not None else {}))
+        return plans
 
-    async def _collect(self, reads: Reads, plan: _Plan, answers: FeedAnswers) -> PriceSeries | None:
-        now, phase = reads.block.timestamp, plan.latest.round_id >> PHASE_BITS
-        address = plan.answer.feed.address
-        read_at, rounds = now, self._known.get(address, {})
-        if plan.follows:
-            rounds = self._recent[address][1]
-        elif self._just_read(address, now):
-            read_at, rounds = self._recent[address]
-        rounds, failure = dict(rounds), ""
-        rounds[plan.latest.round_id] = (plan.latest.updated_at, plan.latest.answer)
-        for offset, group in ((0, plan.reads), ((phase - 1) << PHASE_BITS, plan.previous_phase)):
-            for read in group:
-                outcome = await read
-                if isinstance(outcome, Value):
-                    round_id, answer, _, updated_at, _ = outcome.value
-                    rounds[offset + round_id] = (updated_at, answer)
-                elif isinstance(outcome, Unknown) and outcome.reason is Reason.ENDPOINT:
-                    failure = failure or outcome.detail
-        if failure and not plan.follows:
-            self.unread[plan.factor] = failure
+    def _series(self, plan: _Plan, answers: FeedAnswers) -> PriceSeries | None:
+        now, ids = answers.block.timestamp, plan.ids
+        self._remember(plan, now)
+        if plan.failure:
+            self.unread[plan.factor] = plan.failure
             return None
         self.unread.pop(plan.factor, None)
-        usable = {i: (t, a) for i, (t, a) in rounds.items() if a > 0 and now - WINDOW <= t <= now}
-        self._known[address] = {i: (t, a) for i, (t, a) in usable.items() if t <= now - SETTLED_AGE}
-        self._recent[address] = (read_at, usable)
-        points = dict(sorted(usable.values()))
+        rounds = [known for one in ids if (known := plan.told[one]) is not None]
+        rounds.append((plan.latest.updated_at, plan.latest.answer))
+        points = dict(sorted((time, answer) for time, answer in rounds if answer > 0 and now - WINDOW <= time <= now))
         if len(points) < 2:
             return None
         scale = 10**plan.answer.decimals
@@ -157,10 +182,91 @@ class HistoryBook:
             f"{plan.answer.feed.label} on {answers.chain}, {len(points)} rounds",
         )
 
-    def _just_read(self, address: Address, now: int) -> bool:
-        """Whether the feed was read so lately that nothing but its latest round can matter; False too after time went back."""
-        read_at = self._recent[address][0] if address in self._recent else None
-        return read_at is not None and 0 <= now - read_at < REFRESHED_EVERY
+    def _remember(self, plan: _Plan, now: int) -> None:
+        """Keep what is settled, from the beginning of the history on."""
+        oldest = min(plan.ids, default=0)
+        settled = {one: known for one, known in plan.told.items() if one >= oldest and (known is None or known[0] <= now - SETTLED_AGE)}
+        self._past[plan.answer.feed.address] = _Past(plan.latest, plan.choice, settled)
+
+
+class _Asked:
+    """The reads that one plan still needs."""
+
+    def __init__(self, reads: Reads, plan: _Plan) -> None:
+        self._plan, feed = plan, plan.answer.feed.address
+        self._rounds = {one: _ask_round(reads, feed, one) for one in plan.choice.rounds if one not in plan.told}
+        self._last: _Last | None = None
+        self._behind: dict[int, Read[RoundWords]] = {}
+        distances = [one for one in plan.choice.earlier if plan.last is None or plan.lacks(plan.behind(one))]
+        if distances:
+            # where it is not known which rounds these are, they go on from the last one, in the same request
+            self._last = under_way = _ask_last(reads, feed, plan.phase_before)
+            aggregator, last = under_way.aggregator.word(0), under_way.last
+            self._behind = {one: _ask_round(reads, aggregator, last.word(0, add=-one)) for one in distances}
+
+    async def settle(self) -> None:
+        plan = self._plan
+        if self._last is not None:
+            number = await self._last.number()
+            plan.last = number if isinstance(number, int) else 0
+            plan.failure = plan.failure or ("" if isinstance(number, int) else why(number))
+        for distance, read in self._behind.items():
+            round_id = plan.behind(distance)
+            if round_id is not None:
+                plan.take(round_id, await read)
+        for round_id, read in self._rounds.items():
+            plan.take(round_id, await read)
+
+
+def ask_probes(reads: Reads, feed: Address, latest: int | Read[RoundWords]) -> Probes:
+    """Register the rounds that tell how dense a feed's are; `latest` is the id of the latest one, or its read under way."""
+    return tuple(_ask_round(reads, feed, latest - back if isinstance(latest, int) else latest.word(0, add=-back)) for back in PROBES)
+
+
+async def samples(probes: Probes, latest: Round) -> tuple[Sample, ...] | None:
+    """Probes that exist and are in order of time; None where an endpoint failed, as then nobody knows."""
+    outcomes = [await read for read in probes]
+    if any(_untold(outcome) for outcome in outcomes):
+        return None
+    found: list[Sample] = []
+    before = latest.updated_at
+    for back, outcome in zip(PROBES, outcomes, strict=True):
+        if isinstance(outcome, Value) and 0 < outcome.value[3] < before and outcome.value[1] > 0:
+            before = outcome.value[3]
+            found.append(Sample(back, before, outcome.value[1]))
+    return tuple(found)
+
+
+def _ask_ahead(reads: Reads, feed: Address, past: _Past) -> _Ahead:
+    wanted = (*past.choice.rounds, *foreseen(past.choice, past.latest, reads.block.timestamp))
+    rounds = {one: _ask_round(reads, feed, one) for one in wanted if one not in past.rounds}
+    phase = split(past.latest.round_id)[0]
+    return _Ahead(rounds, _ask_last(reads, feed, phase - 1) if past.choice.earlier else None)
+
+
+async def _take_ahead(plan: _Plan, ahead: _Ahead | None) -> None:
+    """What came beside the feeds; what it does not give is asked for anew."""
+    if ahead is None:
+        return
+    for round_id in plan.choice.rounds:
+        if round_id in ahead.rounds and not _untold(outcome := await ahead.rounds[round_id]):
+            plan.take(round_id, outcome)
+    if ahead.last is not None and ahead.last.phase == plan.phase_before and isinstance(number := await ahead.last.number(), int):
+        plan.last = number
+
+
+def _ask_round(reads: Reads, feed: Address | Word, round_id: int | Word) -> Read[RoundWords]:
+    return reads.call(feed, GET_ROUND_DATA, round_id, gas=GAS, limit=LIMIT)
+
+
+def _ask_last(reads: Reads, feed: Address, phase: int) -> _Last:
+    aggregator = reads.call(feed, PHASE_AGGREGATORS, phase, gas=GAS, limit=LIMIT)
+    return _Last(phase, aggregator, reads.call(aggregator.word(0), LATEST_ROUND, gas=GAS, limit=LIMIT))
+
+
+def _untold(outcome: Outcome[object]) -> bool:
+    """Whether this is no answer of the chain's."""
+    return isinstance(outcome, Unknown) and outcome.reason is Reason.ENDPOINT
 
 
 def history_feeds(answers: FeedAnswers) -> Mapping[str, FeedAnswer]:
@@ -173,62 +279,6 @@ def history_feeds(answers: FeedAnswers) -> Mapping[str, FeedAnswer]:
             if usable and feed.kind is kind and feed.quote == USD:
                 found[feed.base] = answer
     return found
-
-
-def rounds_back(answer: FeedAnswer, latest: Round, now: int, known: Mapping[int, int]) -> list[int]:
-    """How many rounds before the latest to ask for, one a date of the grid that no known round stands for.
-
-    `known` maps round ids to times. The grid is fixed in absolute time, so that it does not move from one snapshot to the next.
-    """
-    anchors = _anchors(answer, latest, known)
-    times = sorted(known.values())
-    start = latest.updated_at // STEP * STEP
-    backs = []
-    for target in range(start, now - WINDOW, -STEP):
-        position = bisect_left(times, target - STEP // 2)
-        if position < len(times) and times[position] <= target + STEP // 2:
-            continue
-        backs.append(_interpolated(anchors, target, answer.feed.heartbeat_seconds))
-    return [back for back in backs if back > 0]
-
-
-def rounds_expected(known: Mapping[int, int], now: int) -> list[int]:
-    """Ids of rounds after the known ones, one a date of the grid, by the known rounds' density. What is not there yet answers nothing.
-
-    `known` maps round ids to times.
-    """
-    newest = max(known, default=0)
-    same = sorted((time, round_id) for round_id, time in known.items() if round_id >> PHASE_BITS == newest >> PHASE_BITS)
-    if len(same) < 2 or same[-1][0] <= same[0][0]:
-        return []
-    (first_time, first), (last_time, last) = same[0], same[-1]
-    targets = range((last_time // STEP + 1) * STEP, now, STEP)
-    expected = (last + (target - last_time) * (last - first) // (last_time - first_time) for target in targets)
-    return [round_id for round_id in dict.fromkeys(expected) if round_id > last]
-
-
-def _anchors(answer: FeedAnswer, latest: Round, known: Mapping[int, int]) -> list[tuple[int, int]]:
-    """(time, rounds back) with falling time and rising rounds back, beginning with the latest round."""
-    phase = latest.round_id >> PHASE_BITS
-    points = {probe.rounds_back: probe.timestamp for probe in answer.probes}
-    points.update({latest.round_id - i: t for i, t in known.items() if i >> PHASE_BITS == phase and i < latest.round_id})
-    anchors = [(latest.updated_at, 0)]
-    for back, timestamp in sorted(points.items()):
-        if timestamp < anchors[-1][0]:
-            anchors.append((timestamp, back))
-    return anchors
-
-
-def _interpolated(anchors: Sequence[tuple[int, int]], target: int, heartbeat: int) -> int:
-    """Rounds back at the time `target`: between two anchors in proportion, beyond the last at the density before it."""
-    for (late, few), (early, many) in pairwise(anchors):
-        if early <= target:
-            return few + (late - target) * (many - few) // (late - early)
-    last_time, last_back = anchors[-1]
-    if len(anchors) > 1:
-        # the density over the whole known past is steadier than between the last two
-        return last_back + (last_time - target) * last_back // (anchors[0][0] - last_time)
-    return (last_time - target) // heartbeat
 
 
 def best_series(series: Iterable[PriceSeries]) -> tuple[PriceSeries, ...]:

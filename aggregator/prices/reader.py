@@ -1,19 +1,19 @@
 """Reading a chain's price feeds: all of them in the same first round, cheap enough not to ask first which are needed.
 
-One `latestRoundData()` a feed. `decimals()`, the aggregator's bounds and a few probes of older rounds are read once and remembered per
-phase of the feed; a new phase (another aggregator behind the same address) is looked at anew.
+One `latestRoundData()` a feed. `decimals()` and the aggregator's bounds are read once and remembered per phase of the feed; a new phase
+(another aggregator behind the same address) is looked at anew. Nothing that is remembered changes what an answer says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from aggregator.model.identifiers import Address, ChainId
 from aggregator.model.outcome import Absent, Outcome, Reason, Unknown, Value
 from aggregator.model.price import PriceSeries
-from aggregator.model.snapshot import Block, Gap
+from aggregator.model.snapshot import Gap
 from aggregator.prices.answers import (
     FeedAnswer,
     FeedAnswers,
@@ -24,8 +24,9 @@ from aggregator.prices.answers import (
     judge_stated,
     sequencer_state,
 )
-from aggregator.prices.feeds import ChainFeeds, Feed, FeedKind, FeedShape, chain_feeds
-from aggregator.prices.history import GAS, GET_ROUND_DATA, LIMIT, HistoryBook, RoundWords
+from aggregator.prices.feeds import USD, ChainFeeds, Feed, FeedShape, chain_feeds
+from aggregator.prices.history import GAS, LIMIT, HistoryBook, Probes, RoundWords, ask_probes, samples
+from aggregator.prices.history_plan import PHASE_BITS
 from aggregator.reading.abi import Function
 from aggregator.reading.reads import Read, Reads, why
 
@@ -38,8 +39,6 @@ PRICE_DATA = Function("getPriceData()(uint256,uint256)")
 ASSET_PRICE = Function("getAssetPrice(address)(uint256)")
 
 STATED_DECIMALS = 18
-PROBES = (32, 1_024, 16_384)
-"""rounds back that are looked at once, to learn how dense a feed's rounds are"""
 GAPS_NAMED_ONE_BY_ONE = 3
 
 
@@ -52,14 +51,18 @@ class _Structure:
     phase: int
 
 
+_Structuring: TypeAlias = tuple[Read[int], Read[int], Read[int]]
+"""decimals and bounds under way"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """The reads of one feed under way; `structure` None where it is remembered."""
 
     feed: Feed
     latest: Read[Any]
-    structure: tuple[Read[int], Read[int], Read[int]] | None = None
-    probes: tuple[Read[RoundWords], ...] = ()
+    structure: _Structuring | None = None
+    probes: Probes | None = None
 
 
 class PendingFeeds:
@@ -76,7 +79,7 @@ class PendingFeeds:
         sequencer = Sequencer()
         if self._sequencer is not None and self._reader.feeds.sequencer is not None:
             sequencer = sequencer_state(self._reader.feeds.sequencer, await self._sequencer, block.timestamp)
-        found = tuple([await self._reader.settle(asked, block, sequencer) for asked in self._asked])
+        found = tuple([await self._reader.settle(asked, self._reads, sequencer) for asked in self._asked])
         return FeedAnswers(self._reader.chain, block, found, sequencer, _gaps(self._reader.chain, found))
 
 
@@ -90,23 +93,28 @@ class PriceReader:
         self._structure: dict[Address, _Structure] = {}
         self._history = HistoryBook()
 
-    def request(self, reads: Reads) -> PendingFeeds:
-        """Register the reads of all feeds and of the sequencer; nothing is awaited, so that they travel with whatever else is asked."""
+    def request(self, reads: Reads, with_history: bool = False) -> PendingFeeds:
+        """Register the reads of all feeds and of the sequencer; nothing is awaited, so that they travel with whatever else is asked.
+
+        `with_history`: also what `read_history` will need of these answers, as far as can be known before.
+        """
         uptime = self.feeds.sequencer
         sequencer = reads.call(uptime.address, LATEST_ROUND_DATA, gas=GAS, limit=LIMIT) if uptime is not None else None
-        asked = tuple(self._ask(reads, feed) for feed in self.feeds.feeds)
-        self._history.ask_ahead(reads, {one.feed.address: one.latest for one in asked if one.feed.shape is FeedShape.AGGREGATOR})
+        asked = tuple(self._ask(reads, feed, with_history) for feed in self.feeds.feeds)
+        if with_history:
+            self._history.ask_ahead(reads)
         return PendingFeeds(self, reads, asked, sequencer)
 
-    async def read_feeds(self, reads: Reads) -> FeedAnswers:
+    async def read_feeds(self, reads: Reads, with_history: bool = False) -> FeedAnswers:
         """`request` and its answers in one."""
-        return await self.request(reads).answers()
+        return await self.request(reads, with_history).answers()
 
     async def read_history(self, reads: Reads, factors: Iterable[str], answers: FeedAnswers) -> tuple[PriceSeries, ...]:
         """USD history of the factors that have a feed here, daily or denser for about 90 days where the feed reaches back so far.
 
-        One round the first time; afterwards what is new has travelled with the feeds. Factors without a feed, without a value, or with
-        fewer than two points are left out.
+        One round the first time; afterwards what is new has travelled with the feeds, if they were read `with_history`. The same block
+        gives the same series, whatever was read before. Factors without a feed, without a value, or with fewer than two points are left
+        out.
         """
         return await self._history.read(reads, factors, answers)
 
@@ -115,28 +123,19 @@ class PriceReader:
         """Factors whose history no endpoint told when it was asked for last, and why. Without it a factor can seem calmer than it is."""
         return self._history.unread
 
-    def _ask(self, reads: Reads, feed: Feed) -> _Asked:
+    def _ask(self, reads: Reads, feed: Feed, with_history: bool) -> _Asked:
         if feed.shape is FeedShape.PRICE_DATA:
             return _Asked(feed, reads.call(feed.address, PRICE_DATA, gas=GAS, limit=LIMIT))
         if feed.shape is FeedShape.ASSET_PRICE and feed.asset is not None:
             return _Asked(feed, reads.call(feed.address, ASSET_PRICE, feed.asset, gas=GAS, limit=LIMIT))
         latest = reads.call(feed.address, LATEST_ROUND_DATA, gas=GAS, limit=LIMIT)
-        if feed.address in self._structure:
-            return _Asked(feed, latest)
-        aggregator = reads.call(feed.address, AGGREGATOR, gas=GAS, limit=LIMIT)
-        structure = (
-            reads.call(feed.address, DECIMALS, gas=GAS, limit=LIMIT),
-            reads.call(aggregator.word(0), MINIMUM, gas=GAS, limit=LIMIT),
-            reads.call(aggregator.word(0), MAXIMUM, gas=GAS, limit=LIMIT),
-        )
-        probes: tuple[Read[RoundWords], ...] = ()
-        if feed.kind is FeedKind.MARKET and feed.quote == "USD":
-            probes = tuple(reads.call(feed.address, GET_ROUND_DATA, latest.word(0, add=-back), gas=GAS, limit=LIMIT) for back in PROBES)
-        return _Asked(feed, latest, structure, probes)
+        structure = _ask_structure(reads, feed.address) if feed.address not in self._structure else None
+        dated = with_history and feed.quote == USD and self._history.wants_probes(feed.address)
+        return _Asked(feed, latest, structure, ask_probes(reads, feed.address, latest) if dated else None)
 
-    async def settle(self, asked: _Asked, block: Block, sequencer: Sequencer) -> FeedAnswer:
+    async def settle(self, asked: _Asked, reads: Reads, sequencer: Sequencer) -> FeedAnswer:
         """Judge one feed's answer, and remember its structure."""
-        feed, outcome = asked.feed, await asked.latest
+        feed, block, outcome = asked.feed, reads.block, await asked.latest
         if not isinstance(outcome, Value):
             missing = isinstance(outcome, Absent) and outcome.reason is Reason.NO_CODE
             return FeedAnswer(feed, None, "not deployed at this block" if missing else why(outcome), deployed=not missing)
@@ -146,23 +145,24 @@ class PriceReader:
         if feed.shape is FeedShape.ASSET_PRICE:
             return _answer(feed, judge_stated(feed, outcome.value, None, block, sequencer, self.chain), STATED_DECIMALS)
         latest = Round(*outcome.value)
-        structure = await self._structure_of(asked, latest.round_id >> 64)
+        structure = await self._structure_of(asked, reads, latest.round_id >> PHASE_BITS)
         if isinstance(structure, str):
             return FeedAnswer(feed, None, structure)
         judged = judge_round(feed, latest, structure.decimals, structure.bounds, block, sequencer, self.chain)
-        return _answer(feed, judged, structure.decimals, latest, await _samples(asked.probes, latest))
+        probes = await samples(asked.probes, latest) if asked.probes is not None else None
+        return _answer(feed, judged, structure.decimals, latest, probes)
 
-    async def _structure_of(self, asked: _Asked, phase: int) -> _Structure | str:
+    async def _structure_of(self, asked: _Asked, reads: Reads, phase: int) -> _Structure | str:
         """Remembered or freshly read structure; the reason in words where the decimals are unknown."""
         address = asked.feed.address
-        if asked.structure is None:
-            known = self._structure[address]
-            if known.phase == phase:
+        under_way = asked.structure
+        if under_way is None:
+            known = self._structure.get(address)
+            if known is not None and known.phase == phase:
                 return known
-            # another aggregator since: its decimals are the proxy's by contract, its bounds are read with the next snapshot
-            del self._structure[address]
-            return _Structure(known.decimals, None, phase)
-        decimals, *bounds = [await read for read in asked.structure]
+            # another aggregator since, with bounds of its own
+            under_way = _ask_structure(reads, address)
+        decimals, *bounds = [await read for read in under_way]
         if not isinstance(decimals, Value):
             return f"decimals() {why(decimals)}"
         structure = _Structure(decimals.value, _bounds(bounds), phase)
@@ -171,27 +171,24 @@ class PriceReader:
         return structure
 
 
+def _ask_structure(reads: Reads, address: Address) -> _Structuring:
+    aggregator = reads.call(address, AGGREGATOR, gas=GAS, limit=LIMIT)
+    return (
+        reads.call(address, DECIMALS, gas=GAS, limit=LIMIT),
+        reads.call(aggregator.word(0), MINIMUM, gas=GAS, limit=LIMIT),
+        reads.call(aggregator.word(0), MAXIMUM, gas=GAS, limit=LIMIT),
+    )
+
+
 def _bounds(outcomes: Sequence[Outcome[int]]) -> tuple[int, int] | None:
     values = [outcome.value for outcome in outcomes if isinstance(outcome, Value)]
     return (values[0], values[1]) if len(values) == 2 else None
 
 
-def _answer(feed: Feed, judged: Any, decimals: int, latest: Round | None = None, probes: tuple[Sample, ...] = ()) -> FeedAnswer:
+def _answer(feed: Feed, judged: Any, decimals: int, latest: Round | None = None, probes: tuple[Sample, ...] | None = None) -> FeedAnswer:
     if isinstance(judged, str):
         return FeedAnswer(feed, None, judged, decimals=decimals, round=latest)
     return FeedAnswer(feed, judged, decimals=decimals, round=latest, probes=probes)
-
-
-async def _samples(probes: Sequence[Read[RoundWords]], latest: Round) -> tuple[Sample, ...]:
-    """Older rounds that exist and are in order of time."""
-    samples = []
-    before = latest.updated_at
-    for back, read in zip(PROBES, probes, strict=False):
-        outcome = await read
-        if isinstance(outcome, Value) and 0 < outcome.value[3] < before and outcome.value[1] > 0:
-            before = outcome.value[3]
-            samples.append(Sample(back, before, outcome.value[1]))
-    return tuple(samples)
 
 
 def _gaps(chain: ChainId, answers: Sequence[FeedAnswer]) -> tuple[Gap, ...]:

@@ -20,7 +20,7 @@ from aggregator.model.price import PriceQuality
 from aggregator.prices.answers import FeedAnswers
 from aggregator.prices.book import price_book
 from aggregator.prices.feeds import FeedShape, chain_feeds
-from aggregator.prices.history import DAY
+from aggregator.prices.history_plan import DAY
 from aggregator.prices.reader import PriceReader
 from aggregator.reading.registry import registry
 from tests.prices.kit import listed
@@ -67,7 +67,7 @@ async def test_history_is_daily_in_one_more_round_and_stays_within_its_budget(cl
     client = clients[ChainId("eip155:1")]
     prices = PriceReader(client.chain)
     async with PinnedReads(client, await pin_block(client)) as reads:
-        answers = await prices.read_feeds(reads)
+        answers = await prices.read_feeds(reads, with_history=True)
         before = client.statistics
         series = await prices.read_history(reads, FACTORS, answers)
         spent = client.statistics
@@ -81,7 +81,8 @@ async def test_history_is_daily_in_one_more_round_and_stays_within_its_budget(cl
         assert np.diff(one.timestamps).max() <= (1.5 if one.factor == "CRV" else 1) * DAY, one.source
         assert (one.prices > 0).all()
     async with PinnedReads(client, await pin_block(client)) as reads:
-        again = await prices.read_history(reads, FACTORS, await prices.read_feeds(reads))
+        again = await prices.read_history(reads, FACTORS, await prices.read_feeds(reads, with_history=True))
+        assert reads.rounds == 1
     assert [len(one.timestamps) for one in again] == [len(one.timestamps) for one in series]
 
 

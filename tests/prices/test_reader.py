@@ -68,7 +68,7 @@ async def test_structure_is_read_once_and_again_after_a_new_phase() -> None:
     contract.phases.append([(NOW - 10, 2_600 * 10**8)])
     contract.bounds = (1, 10**20)
     contract.place(chain, ETH_FEED.address)
-    for calls in (1, cold):
+    for calls in (cold, 1):
         chain.calls = 0
         switched = of(await prices.read_feeds(RoundReads(chain, block())), "ETH").estimate
         assert switched is not None and switched.quality is PriceQuality.FRESH

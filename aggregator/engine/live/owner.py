@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from aggregator.chains.arguments import OwnerAddress
 from aggregator.engine.assemble import Found
 from aggregator.engine.chain import ChainReading
+from aggregator.engine.factors import factors
 from aggregator.engine.live.assess import Assessed
 from aggregator.engine.live.blocks import Touches
 from aggregator.engine.snapshot import Picture
@@ -88,9 +89,12 @@ def of_owner(reading: ChainReading, owner: Address, together: Iterable[Address])
             remarks=tuple(remark for remark in found.remarks if concerns(remark.detail, mine, theirs)),
         )
 
+    found = tuple(Found(one.slug, holdings(one.holdings)) for one in reading.found)
+    held = {factor for one in found for factor in factors(one.holdings)}
     return replace(
         reading,
-        found=tuple(Found(one.slug, holdings(one.holdings)) for one in reading.found),
+        found=found,
+        history=tuple(series for series in reading.history if series.factor in held),
         gaps=tuple(gap for gap in reading.gaps if concerns(f"{gap.what} {gap.why}")),
         remarks=tuple(remark for remark in reading.remarks if concerns(remark.detail)),
     )
