@@ -50,6 +50,16 @@ class Standing:
     last_error: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """All destinations together. `oldest`: when the message was made that has waited longest; None where none waits."""
+
+    waiting: int
+    oldest: Moment | None
+    abandoned: int
+    """of those that are still kept"""
+
+
 async def post(connection: AsyncConnection, messages: Sequence[Message], at: Moment) -> int:
     """Put messages in; how many are new. One whose key is known already, delivered or not, is not sent again."""
     by_key = {one.key: one for one in messages}
@@ -98,6 +108,12 @@ async def take(connection: AsyncConnection, at: Moment, lease: int, most: int = 
     return tuple(Taken(row.id, Message(row.key, row.destination, row.body), row.attempts + 1, row.created_at) for row in found)
 
 
+async def release(connection: AsyncConnection, at: Moment, lease: int) -> int:
+    """Make due at once what would be due within a lease: after a start nobody is under way with it any more. How many."""
+    taken = sa.update(OUTBOX).where(OUTBOX.c.state == WAITING, OUTBOX.c.due_at > at, OUTBOX.c.due_at <= at + lease)
+    return int((await connection.execute(taken.values(due_at=at))).rowcount)
+
+
 async def settle(connection: AsyncConnection, id: int, state: str, at: Moment, error: str | None = None) -> None:
     """It has arrived, or is given up."""
     done = sa.update(OUTBOX).where(OUTBOX.c.id == id, OUTBOX.c.state == WAITING)
@@ -124,6 +140,14 @@ async def standing(connection: AsyncConnection, destination: str) -> Standing:
     wrong = sa.select(OUTBOX.c.error).where(OUTBOX.c.destination == destination, OUTBOX.c.error.is_not(None))
     error = (await connection.execute(wrong.order_by(OUTBOX.c.id.desc()).limit(1))).scalar_one_or_none()
     return Standing(counts.get(WAITING, 0), counts.get(DELIVERED, 0), counts.get(ABANDONED, 0), error)
+
+
+async def load(connection: AsyncConnection) -> Load:
+    """How much is on its way, and how much never arrived."""
+    counted = sa.select(OUTBOX.c.state, sa.func.count(), sa.func.min(OUTBOX.c.created_at)).where(OUTBOX.c.state != DELIVERED)
+    found = {state: (int(count), int(oldest)) for state, count, oldest in await connection.execute(counted.group_by(OUTBOX.c.state))}
+    waiting, oldest = found.get(WAITING, (0, None))
+    return Load(waiting, oldest, found.get(ABANDONED, (0, None))[0])
 
 
 async def forget(connection: AsyncConnection, before: Moment) -> int:

@@ -171,6 +171,7 @@ async def test_probes_and_metrics_name_no_address(served: Served, witness: str) 
     assert await served.get("/healthz") == (200, {"alive": True})
     status, ready = await served.get("/readyz")
     assert (status, ready["ready"]) == (200, True)
+    assert (await served.get(f"/v1/owners/{witness}/health"))[0] == 200
     async with served.client.get(f"{served.url}/metrics") as response:
         text = await response.text()
     for name in (
@@ -179,6 +180,9 @@ async def test_probes_and_metrics_name_no_address(served: Served, witness: str) 
         "coverage_ratio",
         "chain_staleness_seconds",
         "rpc_requests_total",
+        "ready 1.0",
+        "database_up 1.0",
+        "alerts_waiting",
     ):
         assert f"crossmargin_{name}" in text
     assert witness.lower()[2:] not in text.lower() and 'endpoint="health"' in text

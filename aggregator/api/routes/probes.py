@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from aggregator.api.collectors import look
 from aggregator.api.context import app_of
 from aggregator.api.operation import Operation, json_response
+from aggregator.api.readiness import readiness
 from aggregator.api.schema import AliveDocument, ReadyDocument
 
 METRICS_TYPE = "text/plain"
@@ -16,18 +18,15 @@ async def healthz(request: web.Request) -> web.StreamResponse:
 
 
 async def readyz(request: web.Request) -> web.StreamResponse:
-    app = app_of(request)
-    share = app.live.coverage()
-    why = None
-    if not await app.database.answers():
-        why = "the database does not answer"
-    elif share < app.settings.minimum_coverage:
-        why = f"coverage is {share:.4f}, below {app.settings.minimum_coverage:g}: see /v1/coverage"
-    return json_response(ReadyDocument(ready=why is None, share=f"{share:.4f}", why=why), 200 if why is None else 503)
+    ready = await readiness(app_of(request))
+    document = ReadyDocument(ready=ready.why is None, share=f"{ready.share:.4f}", why=ready.why)
+    return json_response(document, 200 if ready.why is None else 503)
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    return web.Response(body=app_of(request).metrics.text(), headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"})
+    app = app_of(request)
+    body = app.metrics.text(await look(app))
+    return web.Response(body=body, headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"})
 
 
 routes = (
