@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from aggregator.chains.heads import pin_block
+from aggregator.engine.live.head import HeadFollower
 from aggregator.localnet.controls import move_price, reorganise
 from aggregator.localnet.world import World
-from aggregator.model.identifiers import Address, ChainId
+from aggregator.model.identifiers import Address, ChainId, parse_address
+from aggregator.model.snapshot import Block
 from aggregator.store import chronicle
 from tests.engine.living import Living, commanded, living, urls_of
 from tests.faults import Status
@@ -72,6 +75,25 @@ async def test_a_price_that_moves_has_the_exposed_read_again(lived: World, tmp_p
             )
         assert Decimal(after["health"]["collateral_usd"]) < Decimal(before["health"]["collateral_usd"])
         assert one.live.followed[STRANGER].read_at == reads
+
+
+async def test_blocks_that_come_faster_than_they_are_worked_on_starve_nobody(
+    lived: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def always(follower: HeadFollower, _: float) -> Block:
+        """There is a new head whenever the loop looks."""
+        await lived.chains[1].mine()
+        return await pin_block(follower._client)
+
+    owners = [owner.address for owner in lived.owners[:24]]
+    async with living({1: urls_of(lived)[1]}, f"sqlite:///{tmp_path / 'x.db'}", [], batch_owners=4) as one:
+        await one.until(lambda: one.live.states()[0].head is not None)
+        monkeypatch.setattr(HeadFollower, "next", always)
+        await one.live.watch([parse_address(owner) for owner in owners], "test")
+        await one.until(lambda: all(found.assessed is not None for found in one.live.followed.values()))
+        before = one.document(owners[0])["health"]["collateral_usd"]
+        await lived.mint(1, "USDC", owners[0], 5_000_000_000)
+        await one.until(lambda: one.document(owners[0])["health"]["collateral_usd"] != before)
 
 
 async def test_ten_replaced_blocks_take_back_what_stood_on_them(lived: World, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
 SWEEP_SECONDS = 0.5
+PRICES_SECONDS = 0.5
+"""how often prices are looked at where blocks come faster"""
 PAUSE_SECONDS = 0.2
 """after blocks that could not be looked through"""
 
@@ -86,6 +88,10 @@ class ChainLoop:
         self._queue: dict[str, tuple[Urgency, float]] = {}
         self._swept = float("-inf")
         """loop time at which it was last looked for whom to read again"""
+        self._priced = float("-inf")
+        """loop time at which prices were last looked at without anybody's being read"""
+        self._unpriced: Block | None = None
+        """the newest head, while its prices have not been looked at"""
         self._busy = 0
         """owners who are being read"""
         self._reading = asyncio.Lock()
@@ -127,10 +133,11 @@ class ChainLoop:
                 await asyncio.sleep(IDLE_SECONDS)
 
     async def _turn(self) -> None:
-        head = await self.follower.next(0.0 if self._queue else IDLE_SECONDS)
+        head = await self.follower.next(0.0 if self._queue else PRICES_SECONDS if self._unpriced else IDLE_SECONDS)
         advance = await self._trail.advance(self._client, head) if head is not None else None
         self._push_due()
         if advance is None:
+            await self._look_at_prices()
             await self._work()
             return
         await self._take(advance)
@@ -140,8 +147,11 @@ class ChainLoop:
                 pass
             self._keeper.lag(self.chain, asyncio.get_running_loop().time() - self.follower.seen_at)
         elif self._keeper.followed:
-            await self._look_at_prices(advance.head)
+            self._unpriced = advance.head
+            await self._look_at_prices()
         await self._keeper.passed(self.chain, advance.head)
+        # where blocks come faster than they are worked on there is no turn without one: whoever waits has a part of every turn
+        await self._work()
 
     async def _take(self, advance: Advance) -> None:
         if advance.orphaned:
@@ -203,10 +213,16 @@ class ChainLoop:
         if reading.snapshot.block is not None:
             self._trail.note(reading.snapshot.block)
         if reading.feeds is not None:
+            self._unpriced = None
             self._compare(reading.feeds, addresses)
         return reading
 
-    async def _look_at_prices(self, head: Block) -> None:
+    async def _look_at_prices(self) -> None:
+        """Of the newest head whose prices nobody has seen yet; where blocks come fast, of some of them."""
+        head, now = self._unpriced, asyncio.get_running_loop().time()
+        if head is None or now < self._priced + PRICES_SECONDS:
+            return
+        self._priced, self._unpriced = now, None
         memory = self._engine.memory.of(self.chain)
         async with self._reading, PinnedReads(self._client, head, memory.abilities) as reads:
             answers = await memory.prices(self.chain).read_feeds(reads)
