@@ -15,6 +15,7 @@ import aiohttp
 import orjson
 
 from aggregator.chains.client import ChainClient
+from aggregator.chains.configuration import ChainConfiguration
 from aggregator.chains.heads import parse_block, pin_block
 from aggregator.chains.network import Network
 from aggregator.model.errors import EndpointError
@@ -23,6 +24,8 @@ from aggregator.model.snapshot import Block
 log = logging.getLogger(__name__)
 
 SLOWEST_POLL, FASTEST_POLL = 4.0, 0.25
+POLL_SHARE = 0.2
+"""how much of what an endpoint may be asked goes into asking for its head"""
 CONNECT_SECONDS = 3.0
 RETRY_WEBSOCKET_SECONDS = 300.0
 """how long polling goes on before the WebSocket is tried again"""
@@ -30,6 +33,12 @@ SILENT_BLOCKS, SILENT_SECONDS = 5, 10.0
 """a WebSocket that has been silent for so many block times, and seconds, is checked by asking"""
 LARGEST_MESSAGE = 1 << 20
 _SUBSCRIBE = {"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]}
+
+
+def poll_interval(chain: ChainConfiguration) -> float:
+    """Seconds: a quarter of the block time, but never so often that the first endpoint has little left for anything else."""
+    affordable = 1.0 / (POLL_SHARE * chain.endpoints[0].requests_per_second) if chain.endpoints else FASTEST_POLL
+    return min(SLOWEST_POLL, max(FASTEST_POLL, chain.block_time_seconds / 4, affordable))
 
 
 class HeadFollower:
@@ -46,7 +55,7 @@ class HeadFollower:
         self._network, self._client = network, client
         self._websocket = websocket
         block_time = client.configuration.block_time_seconds
-        self._poll_seconds = poll_seconds if poll_seconds is not None else min(SLOWEST_POLL, max(FASTEST_POLL, block_time / 4))
+        self._poll_seconds = poll_seconds if poll_seconds is not None else poll_interval(client.configuration)
         self._silence = max(SILENT_SECONDS, SILENT_BLOCKS * block_time)
         self._last: Block | None = None
         """heard last"""
