@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
@@ -107,6 +106,10 @@ class Live:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.workers.close()
 
+    def _now(self) -> int:
+        """Microseconds by the engine's clock: of one time with the chains, wherever that is."""
+        return int(self.engine.clock() * 1_000_000)
+
     # -- asking -----------------------------------------------------------------------------------------------------
 
     async def owner(self, text: str) -> OwnerAddress:
@@ -176,7 +179,7 @@ class Live:
 
     async def watch(self, owners: Sequence[Address], by: str) -> int:
         """Follow owners from now on, also after a restart; how many are new. InputError beyond the limit."""
-        at = _now()
+        at = self._now()
         new = await self.database.write(lambda c: watch.watch(c, owners, by, at, self.settings.maximum_watched))
         for address in owners:
             self._follow(OwnerAddress(address), watched=True)
@@ -240,7 +243,7 @@ class Live:
             return 0
         assessed = zip(whole, await asyncio.gather(*map(self._assess, whole)), strict=True)
         made = [(one, found) for one, found in assessed if found is not None and not self._orphaned(found)]
-        at = _now()
+        at = self._now()
         blocks = {(of, block.hash): (ChainId(of), block) for _, found in made for of, block in found.blocks}
         entry = Entry(
             blocks=tuple(blocks.values()),
@@ -305,7 +308,7 @@ class Live:
         for key in concerned:
             one = self.followed[key]
             one.assessed = None
-        at = _now()
+        at = self._now()
         why = f"{len(orphaned)} blocks of {chain} were replaced below {head.number}"
         events = withdrawn_events(chain, head, orphaned, concerned, at)
         await self._publish(Entry(events=events, withdrawals=(Withdrawal(chain, tuple(b.hash for b in orphaned), at, why),), at=at))
@@ -324,7 +327,7 @@ class Live:
         now = asyncio.get_running_loop().time()
         if now - self._passed.get(chain, float("-inf")) >= PASSED_SECONDS:
             self._passed[chain] = now
-            await self._publish(Entry(checkpoints=((chain, head),), at=_now()))
+            await self._publish(Entry(checkpoints=((chain, head),), at=self._now()))
 
     def lag(self, chain: ChainId, seconds: float) -> None:
         """See `Keeper`."""
@@ -346,7 +349,7 @@ class Live:
     def population_read(self, population: Population) -> None:
         """Systemic figures are new: tell whoever looks at them."""
         body = orjson.dumps({"source": population.name, "version": str(population.version)}).decode()
-        self._asides.add(aside := asyncio.ensure_future(self._publish(Entry(events=(Event(SYSTEMIC, _now(), body),)))))
+        self._asides.add(aside := asyncio.ensure_future(self._publish(Entry(events=(Event(SYSTEMIC, self._now(), body),)))))
         aside.add_done_callback(self._asides.discard)
 
     async def _publish(self, entry: Entry, show: Callable[[], None] = lambda: None) -> None:
@@ -371,7 +374,7 @@ class Live:
             await asyncio.sleep(TIDY_SECONDS)
             self._forget_guests(clock())
             if clock() - pruned >= PRUNE_SECONDS:
-                pruned, now = clock(), _now()
+                pruned, now = clock(), self._now()
                 history = now - self.settings.history_days * DAY_MICROSECONDS
                 events = now - self.settings.events_days * DAY_MICROSECONDS
                 await self.database.write(partial(chronicle.prune, history_before=history, events_before=events))
@@ -403,7 +406,3 @@ def _ascending(known: Sequence[Block], place: Block | None) -> tuple[Block, ...]
 def _noticed(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("a part of the loop ended: %s", error, exc_info=error)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000
