@@ -194,6 +194,21 @@ class CheckpointRow(SQLModel, table=True):
     at: Moment = Field(sa_column=_moment())
 
 
+class EpochRow(SQLModel, table=True):
+    """A sealed epoch of signed scores. `as_of` and `valid_until` are unix seconds, as they are signed."""
+
+    __tablename__ = "epochs"
+    number: int = Field(sa_column=sa.Column(sa.BigInteger, primary_key=True, autoincrement=False))
+    """given once: a root is never replaced"""
+    root: str = Field(max_length=66)
+    count: int = Field(sa_column=sa.Column(sa.BigInteger, nullable=False))
+    as_of: int = Field(sa_column=sa.Column(sa.BigInteger, nullable=False))
+    valid_until: int = Field(sa_column=sa.Column(sa.BigInteger, nullable=False))
+    sealed_at: Moment = Field(sa_column=_moment())
+    scores: bytes
+    """all statements, packed; asked for as a whole, because a proof needs every leaf"""
+
+
 def table(kind: type[SQLModel]) -> sa.Table:
     """The Core table behind a class, for bulk statements."""
     return SQLModel.metadata.tables[str(kind.__tablename__)]

@@ -8,8 +8,9 @@ from aiohttp import web
 from pydantic import Field
 
 from aggregator.api.context import app_of
+from aggregator.api.middleware import spend
 from aggregator.api.operation import OWNER_PARAMETER, Body, Operation, Query, body_of, json_response, query_of
-from aggregator.api.owners import current, named_owner
+from aggregator.api.owners import COLD_COST, current, named_owner
 from aggregator.api.problem import Problem
 from aggregator.chains.arguments import OwnerAddress
 from aggregator.engine.live.attesting import Attester
@@ -62,24 +63,34 @@ async def attestation(request: web.Request) -> web.StreamResponse:
     if asked.epoch is None:
         await current(request, owner)
         return json_response(await signing.attestation(owner, domain))
+    number = await _number(signing, asked.epoch)
+    if number is not None and not signing.at_hand(number):
+        spend(request, COLD_COST - 1)
     try:
-        return json_response(await signing.included(owner.address, domain, None if asked.epoch == "newest" else int(asked.epoch)))
-    except (KeyError, StopIteration):
-        raise Problem(
-            404, "not-in-epoch", "that epoch is not kept, or has no score of this owner: only watched owners stand in epochs"
-        ) from None
+        if number is not None:
+            return json_response(await signing.included(owner.address, domain, number))
+    except KeyError:
+        pass
+    raise Problem(404, "not-in-epoch", "that epoch is not kept, or has no score of this owner: only watched owners stand in epochs")
+
+
+async def _number(signing: Attester, asked: str) -> int | None:
+    """Of the epoch that is asked for; None where that can be none."""
+    if asked == "newest":
+        newest_epoch = await signing.newest()
+        return newest_epoch.number if newest_epoch is not None else None
+    return number if (number := int(asked)) < 2**63 else None
 
 
 async def newest(request: web.Request) -> web.StreamResponse:
     signing = _attester(request)
-    epoch = signing.newest()
-    if epoch is None:
+    one = await signing.newest()
+    if one is None:
         raise Problem(503, "no-epoch", "no epoch has been sealed yet", {"Retry-After": "5"})
-    one = epoch.statement
     return json_response(
         EpochSummary(
-            epoch=one.epoch,
-            root="0x" + one.root.hex(),
+            epoch=one.number,
+            root=one.root,
             count=one.count,
             as_of=one.as_of,
             valid_until=one.valid_until,
