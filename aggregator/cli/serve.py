@@ -167,6 +167,7 @@ async def service(
             alerting(journal_folder(settings), database, live.tell_alerts, settings.allow_private_webhooks, clock)
         )
         live.judge = desk
+        live.replaced_listeners.append(systemic.replaced)
         systemic.listeners.append(desk.population)
         await live.start()
         stack.push_async_callback(live.stop)

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aggregator.localnet.controls import move_price
+from aggregator.localnet.controls import move_price, reorganise
 from aggregator.localnet.deploy import lending
 from aggregator.localnet.owners.lending_parts import LendingAccount, steer
 from aggregator.localnet.world import World
@@ -26,6 +26,7 @@ from tests.publish.alerts.receiver import Delivery, Receiver, receiver
 
 pytestmark = pytest.mark.localnet
 SAFE, WARNED, GRAVE = Decimal("1.25"), Decimal("1.08"), Decimal("1.02")
+PATIENCE = 60.0
 PRIVATE = {"CROSSMARGIN_ALLOW_PRIVATE_WEBHOOKS": "true"}
 
 
@@ -46,7 +47,7 @@ class Stream:
         found = [one["data"] for one in self.events if one.get("event") == "health" and one["data"]["owner"] == owner.lower()]
         return [round(Decimal(one["health_factor"]), 2) for one in found]
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 40) -> None:
+    async def until(self, holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
         async with asyncio.timeout(seconds):
             while not holds():
                 self.news.clear()
@@ -119,11 +120,11 @@ async def test_a_price_that_falls_is_told_to_the_owner_and_to_nobody_else(lived:
             listening(client, service.url, owners=[ALICE.address]) as nobodys,
         ):
             await move_price(lived, "ETH", WARNED / SAFE)
-            await there.until(1)
+            await there.until(1, PATIENCE)
             await move_price(lived, "ETH", GRAVE / WARNED)
-            await there.until(2)
+            await there.until(2, PATIENCE)
             await move_price(lived, "ETH", SAFE / GRAVE)
-            await there.until(3)
+            await there.until(3, PATIENCE)
             await mine.until(lambda: len(mine.alerts(ALICE.address)) == 3)
             # the health is public; whoever has heard of it would have heard of the alerts
             await hers.until(lambda: hers.healths(ALICE.address)[-1:] == [SAFE])
@@ -152,3 +153,32 @@ async def test_a_price_that_falls_is_told_to_the_owner_and_to_nobody_else(lived:
         code, log = await service.end()
         assert code == 0, log
         assert there.url not in log and "token-in-the-path" not in log
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["running", "down"])
+async def test_an_alert_that_rests_on_a_replaced_block_is_taken_back(lived: World, tmp_path: Path, down: bool) -> None:
+    """The account was never below its line on the chain that stays; at 1.12 a rule that had rightly warned would go on warning."""
+    near = Decimal("1.12")
+    await borrower(lived, ALICE, near)
+    database = f"sqlite:///{tmp_path / 'service.db'}"
+    async with receiver() as there, aiohttp.ClientSession() as client:
+        async with running(lived, database, **PRIVATE) as service:
+            await subscribed(client, service, ALICE, there)
+            await known(client, service, ALICE, near)
+            await move_price(lived, "ETH", WARNED / near)
+            await there.until(1, PATIENCE)
+            await known(client, service, ALICE, WARNED)
+            if down:
+                await service.kill()
+            await reorganise(lived, 1, 1)
+            if not down:
+                await there.until(2, PATIENCE)
+        if down:
+            async with running(lived, database, **PRIVATE):
+                await there.until_told(2, PATIENCE)
+        opened, withdrawn = map(body, there.told)
+    block = opened["blocks"]["eip155:1"]
+    assert (opened["state"], opened["severity"]) == ("opened", "warning")
+    assert (withdrawn["state"], withdrawn["episode"]) == ("resolved", opened["episode"])
+    assert withdrawn["evidence"]["replaced"] == f"eip155:1 from block {block}"
+    assert withdrawn["evidence"]["health_factor"] == pytest.approx(float(near), abs=0.01)

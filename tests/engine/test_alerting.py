@@ -19,7 +19,7 @@ from aggregator.engine.replay.record_file import HistoryFile, compact
 from aggregator.engine.replay.replay import replay
 from aggregator.engine.schema import HealthDocument
 from aggregator.model.errors import InputError
-from aggregator.model.identifiers import Address, parse_address
+from aggregator.model.identifiers import Address, ChainId, parse_address
 from aggregator.publish.alerts.alert import Alert
 from aggregator.publish.alerts.courier import WEBHOOK, Destination
 from aggregator.publish.alerts.instant import DAY, HOUR
@@ -91,12 +91,13 @@ async def owner(desk: AlertDesk, document: HealthDocument) -> list[Alert]:
     return judged
 
 
-def at_health(document: HealthDocument, health: str | None) -> HealthDocument:
+def at_health(document: HealthDocument, health: str | None, block: int = 100) -> HealthDocument:
     (own,) = document.margin_accounts
     liquidation = own.liquidation.model_copy(update={"prices": ()})
     changed = own.model_copy(update={"health_factor": health, "shadow_health_factor": health, "liquidation": liquidation})
     figures = document.health.model_copy(update={"trapped_collateral_usd": None})
-    return document.model_copy(update={"margin_accounts": (changed,), "health": figures})
+    snapshots = tuple(one.model_copy(update={"block": block}) for one in document.snapshots)
+    return document.model_copy(update={"margin_accounts": (changed,), "health": figures, "snapshots": snapshots})
 
 
 async def test_a_wallet_is_told_of_once_an_episode_through_restarts(service: Service, document: HealthDocument) -> None:
@@ -236,6 +237,31 @@ async def test_moments_never_share_a_time_however_the_clock_goes(service: Servic
     again = list(replay(read_history(service.folder / "wallets.jsonl")))
     assert [one.state for one in again] == ["opened", "resolved", "opened"]
     assert [one.identifier for one in again] == [one.identifier for one in service.streamed]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_stood_on_replaced_blocks_is_withdrawn_through_restarts(
+    service: Service, document: HealthDocument, restarted: bool
+) -> None:
+    chain = ChainId(document.snapshots[0].chain)
+    async with service.desk() as desk:
+        (opened,) = await owner(desk, at_health(document, "1.05", 100))
+        assert opened.blocks == {chain: 100}
+        assert await desk.replaced(chain, 101) == frozenset()
+        if not restarted:
+            assert await desk.replaced(chain, 100) == {opened.subject}
+            service.now += HOUR
+            await owner(desk, at_health(document, "1.12", 100))
+    async with service.desk() as desk:
+        if restarted:
+            assert await desk.replaced(chain, 99) == {opened.subject}
+    async with service.desk() as desk:
+        if restarted:
+            service.now += HOUR
+            await owner(desk, at_health(document, "1.12", 100))
+        await owner(desk, at_health(document, "1.12", 101))
+    assert [one.state for one in service.streamed] == ["opened", "resolved"]
+    assert "from block" in json.loads(service.streamed[-1].body)["evidence"]["replaced"]
 
 
 def test_old_rows_leave_the_journal(tmp_path: Path) -> None:

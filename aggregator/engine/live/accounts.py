@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from aggregator.engine.schema import HealthDocument, MarginAccountDocument
-from aggregator.model.identifiers import Address
+from aggregator.model.identifiers import Address, ChainId
 from aggregator.publish.alerts.observations import WalletObserved
 
 TIMELESS = 0
@@ -33,6 +33,9 @@ class Judge(Protocol):
     async def judge(self, seen: Sequence[OwnerSeen]) -> object:
         """Figures that are about to be stored: what matters of them is on the disk when this returns, so that none is ever told of
         which no rule has seen."""
+
+    async def replaced(self, chain: ChainId, first: int) -> Collection[str]:
+        """Blocks of a chain were replaced, from `first` on; owners who have to be read again because of what was told of them."""
 
     async def tell(self) -> None:
         """Tell what was judged and not told yet; once the figures that it is about can be read."""

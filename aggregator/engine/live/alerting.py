@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,13 +22,13 @@ from aggregator.engine.replay.record import moment, observe
 from aggregator.engine.replay.record_file import HistoryFile, compact
 from aggregator.engine.replay.replay import moments, replay
 from aggregator.engine.systemic.population import LivePopulation
-from aggregator.model.identifiers import Address
+from aggregator.model.identifiers import Address, ChainId
 from aggregator.publish.alerts.alert import Alert
 from aggregator.publish.alerts.courier import Courier, Destination, Destinations, messages
 from aggregator.publish.alerts.instant import SECOND, Instant, parse_instant
 from aggregator.publish.alerts.monitor import Monitor
 from aggregator.publish.alerts.nodes import NodeKind
-from aggregator.publish.alerts.observations import Observed, WalletObserved
+from aggregator.publish.alerts.observations import Observed, ReplacedObserved, WalletObserved
 from aggregator.publish.alerts.people import PeopleSender
 from aggregator.publish.alerts.rules import Severity
 from aggregator.publish.alerts.series import KEPT
@@ -83,6 +83,11 @@ class _Desk:
         """What is overdue by now."""
         while (deadline := self.monitor.deadline()) is not None and deadline < now:
             self.untold += self.monitor.late(deadline)
+
+    @property
+    def last(self) -> Instant | None:
+        """The newest moment in the journal."""
+        return self._journal.last
 
     def after(self, now: Instant) -> Instant:
         """A moment after everything in the journal, for what shares a moment is judged together when it is read again."""
@@ -139,6 +144,21 @@ class AlertDesk:
                 return []
             now = desk.after(self._clock())
             return await asyncio.to_thread(desk.take, now, [replace(row, t=now) for row in rows])
+
+    async def replaced(self, chain: ChainId, first: int) -> Collection[str]:
+        """See `Judge`. What was entered there must be seen again, or is withdrawn."""
+        async with self._wallets.lock:
+            resting = self._wallets.monitor.resting(chain, first)
+            if resting:
+                now = self._wallets.after(self._clock())
+                rows = [ReplacedObserved(now, chain, owner, block=first) for owner in sorted(resting)]
+                await asyncio.to_thread(self._wallets.take, now, rows)
+        async with self._markets.lock:
+            last = self._markets.last
+            if last is not None and self._markets.monitor.picture.reaches(chain, first):
+                now = self._markets.after(last)
+                await asyncio.to_thread(self._markets.take, now, [ReplacedObserved(now, chain, block=first)])
+        return resting
 
     async def tell(self) -> None:
         """See `Judge`."""
@@ -220,6 +240,7 @@ async def alerting(
     destinations = subscribers(database)
     async with WebhookSender(allow_private) as webhooks:
         courier = Courier(database, destinations, webhooks, PeopleSender(allow_private))
+        await courier.resume()
         async with AlertDesk(folder, database, tell, destinations, courier.ring, lambda: int(clock() * SECOND)) as desk:
             running = [asyncio.create_task(work) for work in (courier.run(), desk.run())]
             try:

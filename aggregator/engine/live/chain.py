@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -50,8 +50,8 @@ class Keeper(Protocol):
     followed: dict[str, Followed]
     concerned: Concerned
 
-    async def withdraw(self, chain: ChainId, head: Block, orphaned: Sequence[Block], keys: Iterable[str]) -> None:
-        """Take back what stands on blocks that were replaced."""
+    async def withdraw(self, chain: ChainId, head: Block, orphaned: Sequence[Block], keys: Iterable[str]) -> Collection[str]:
+        """Take back what stands on blocks that were replaced; who has to be read again beside these."""
 
     async def renew(self, chain: ChainId, readings: Mapping[str, ChainReading]) -> int:
         """Take in what was read of a chain, by owner, and publish what comes of it; how many owners were published."""
@@ -161,8 +161,8 @@ class ChainLoop:
                 for key, one in self._keeper.followed.items()
                 if (block := one.standing_on(self.chain)) is not None and block.hash in hashes
             ]
-            await self._keeper.withdraw(self.chain, advance.head, advance.orphaned, standing)
-            self.push(standing, Urgency.TOUCHED)
+            doubtful = await self._keeper.withdraw(self.chain, advance.head, advance.orphaned, standing)
+            self.push((*standing, *doubtful), Urgency.TOUCHED)
         if advance.touches is None:
             self.push(tuple(self._keeper.followed), Urgency.MOVED)
         else:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,6 +50,7 @@ ORPHANS_KEPT = 4_096
 NAME_SECONDS, NAMES_KEPT = 600.0, 1_000
 ADDRESSES_KEPT = 20_000
 
+T = TypeVar("T")
 LagListener = Callable[[ChainId, float], None]
 
 
@@ -267,16 +269,17 @@ class Live:
         await self._judged(lambda judge: judge.tell())
         return len(made)
 
-    async def _judged(self, work: Callable[[Judge], Awaitable[object]]) -> None:
-        """A fault of ours in the alerts must not cost anybody their figures."""
+    async def _judged(self, work: Callable[[Judge], Awaitable[T]]) -> T | None:
+        """A fault of ours in the alerts must not cost anybody their figures: None then, and where nobody judges."""
         if self.judge is None:
-            return
+            return None
         try:
-            await work(self.judge)
+            return await work(self.judge)
         except DatabaseUnavailable:
             raise
         except Exception:
             log.exception("alerts could not be judged or told")
+            return None
 
     async def _assess(self, one: Followed) -> Assessed | None:
         """None where a block that it stands on was replaced meanwhile: then it is read again anyway."""
@@ -299,12 +302,12 @@ class Live:
     def _chains_of(self, one: Followed) -> int:
         return 1 if one.owner.chain is not None else len(self.loops)
 
-    async def withdraw(self, chain: ChainId, head: Block, orphaned: Sequence[Block], keys: Iterable[str]) -> None:
+    async def withdraw(self, chain: ChainId, head: Block, orphaned: Sequence[Block], keys: Iterable[str]) -> Collection[str]:
         """See `Keeper`."""
         self._orphans.extend(block.hash for block in orphaned)
         concerned = tuple(keys)
-        first, doubtful = min(block.number for block in orphaned), self._not_known_to_stand(chain, {block.hash for block in orphaned})
-        await self._judged(lambda judge: judge.replaced(chain, first, doubtful))
+        first = min(block.number for block in orphaned)
+        doubtful = await self._judged(lambda judge: judge.replaced(chain, first)) or ()
         for key in concerned:
             one = self.followed[key]
             one.assessed = None
@@ -316,11 +319,7 @@ class Live:
 
         for listener in self.replaced_listeners:
             listener(chain, first)
-
-    def _not_known_to_stand(self, chain: ChainId, orphaned: Set[str]) -> list[Address]:
-        """Watched owners whose figures stand on an orphaned block of a chain, or were not read there since the start."""
-        found = ((one, one.standing_on(chain)) for one in self.followed.values() if one.watched)
-        return [one.owner.address for one, block in found if block is None or block.hash in orphaned]
+        return tuple(doubtful)
 
     async def passed(self, chain: ChainId, head: Block) -> None:
         """See `Keeper`."""

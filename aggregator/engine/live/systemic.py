@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +15,7 @@ import numpy as np
 
 from aggregator.chains.network import Network
 from aggregator.model.errors import CrossmarginError, InputError
+from aggregator.model.identifiers import ChainId
 from aggregator.model.snapshot import Gap, Snapshot
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class Systemic:
     """given every population that was read from the chains, before its figures are served"""
     population: Population | None = None
     trouble: str = "no population is read: CROSSMARGIN_POPULATION names none"
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _made: dict[object, object] = field(default_factory=dict)
     _locks: dict[object, asyncio.Lock] = field(default_factory=dict)
     """by kind of figure, so that no stranger's words are kept"""
@@ -89,7 +92,16 @@ class Systemic:
                 log.warning("population: %s", error)
             if self.source != LIVE and not self.trouble:
                 return
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
+            self._woken.clear()
+
+    def replaced(self, chain: ChainId, first: int) -> None:
+        """Blocks of a chain were replaced, from `first` on: what stands on them is read anew."""
+        standing = () if self.population is None else (one.block for one in self.population.snapshots if one.chain == chain)
+        if any(block is not None and block.number >= first for block in standing):
+            self._woken.set()
 
     async def _read(self, reader: PopulationReader) -> Population:
         from aggregator.engine.systemic.population import PopulationRequest

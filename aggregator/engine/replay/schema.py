@@ -19,6 +19,7 @@ from aggregator.publish.alerts.observations import (
     Observed,
     PriceObserved,
     ProtocolObserved,
+    ReplacedObserved,
     WalletObserved,
 )
 
@@ -169,6 +170,17 @@ class WalletRow(Row):
         return self.margin_account.observed(t, self.owner, self.block)
 
 
+class ReplacedRow(Row):
+    """`block`: the first one that was replaced."""
+
+    chain: Name
+    owner: Label = None
+    block: Annotated[int, Field(ge=0)]
+
+    def observed(self, t: Instant) -> ReplacedObserved:
+        return ReplacedObserved(t, self.chain, self.owner or "", block=self.block)
+
+
 ROWS: dict[str, type[Row]] = {
     "market": MarketRow,
     "price": PriceRow,
@@ -177,6 +189,7 @@ ROWS: dict[str, type[Row]] = {
     "bridge": BridgeRow,
     "protocol": ProtocolRow,
     "wallet": WalletRow,
+    "replaced": ReplacedRow,
 }
 
 

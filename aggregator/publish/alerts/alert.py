@@ -75,13 +75,3 @@ def _round(value: EvidenceValue) -> EvidenceValue:
 def inputs_hash(inputs: Iterable[Observed]) -> str:
     """One hash of all observations, whatever their order and however often each is used."""
     return sha256("\n".join(sorted({one.digest() for one in inputs})).encode()).hexdigest()
-
-
-def blocks_of(inputs: Iterable[Observed]) -> dict[str, int]:
-    """The newest block by chain that the observations were made at."""
-    found: dict[str, int] = {}
-    for one in inputs:
-        chain = getattr(one, "chain", "")
-        if one.block is not None and chain:
-            found[chain] = max(one.block, found.get(chain, 0))
-    return dict(sorted(found.items()))

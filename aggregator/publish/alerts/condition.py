@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from aggregator.publish.alerts.instant import Instant
 from aggregator.publish.alerts.nodes import Node
-from aggregator.publish.alerts.observations import Observed
+from aggregator.publish.alerts.observations import Observed, ReplacedObserved, blocks_of
 from aggregator.publish.alerts.rules import Level, Rule, Severity
 
 EvidenceValue = str | float | int | bool | None | tuple[str, ...]
@@ -38,6 +38,8 @@ class Change(StrEnum):
     RESOLVED = "resolved"
     GROWN = "grown"
     """the figure is larger than when it was last told; what follows from that is for the incident to decide"""
+    WITHDRAWN = "withdrawn"
+    """what it was entered by stood on blocks that were replaced, and the new ones do not show it"""
 
 
 @dataclass(slots=True)
@@ -51,6 +53,31 @@ class Condition:
     """by level: since when every observation has been at it"""
     seen: dict[Severity, int] = field(default_factory=dict)
     calm_since: Instant | None = None
+    entered: dict[str, int] = field(default_factory=dict)
+    """by chain: the block that its severity was entered at"""
+    doubt: str = ""
+    """which blocks were replaced that it was entered at; empty while it stands"""
+
+    def question(self, replaced: ReplacedObserved) -> bool:
+        """Blocks were replaced; whether this was entered at one of them, so that the next figure has to confirm it."""
+        if self.severity is None or self.entered.get(replaced.chain, -1) < replaced.first:
+            return False
+        self.doubt = f"{replaced.chain} from block {replaced.first}"
+        return True
+
+    def confirmed(self, signal: Signal) -> bool:
+        """Whether a figure shows again what was entered; not asked for how long, for it had been seen for long enough before."""
+        return self.severity is not None and self._grave(signal) >= self.severity.rank
+
+    def stands(self, signal: Signal) -> None:
+        """No doubt is left."""
+        self.doubt, self.entered = "", blocks_of(signal.inputs)
+
+    def _grave(self, signal: Signal) -> int:
+        """Rank of the gravest level that a figure is at, whatever the time; -1 for none."""
+        levels = self.rule.levels if signal.figure is not None else ()
+        ranks = [level.severity.rank for level in levels if level.reached(signal.figure or 0.0)]
+        return min(max(ranks), signal.cap.rank) if ranks else -1
 
     def step(self, signal: Signal, now: Instant) -> Change | None:
         """Take one figure in."""
@@ -61,20 +88,18 @@ class Condition:
             return None
         reached = self._reached(figure, now) if signal.may_enter or self.severity is not None else None
         if self.severity is not None and self._cleared(figure, now):
-            self.severity, self.calm_since = None, None
+            self.severity, self.calm_since, self.doubt = None, None, ""
             self.since.clear()
             self.seen.clear()
             return Change.RESOLVED
         severity = min(reached.severity, signal.cap, key=lambda one: one.rank) if reached is not None else None
         if severity is None:
             return None
-        if self.severity is None:
-            self.severity = severity
-            return Change.OPENED
-        if severity.rank > self.severity.rank:
-            self.severity = severity
-            return Change.ESCALATED
-        return Change.GROWN
+        if self.severity is not None and severity.rank <= self.severity.rank:
+            return Change.GROWN
+        change = Change.OPENED if self.severity is None else Change.ESCALATED
+        self.severity, self.entered = severity, blocks_of(signal.inputs)
+        return change
 
     def changes(self, signal: Signal) -> bool:
         """Whether taking a figure in could change anything but the figure itself."""
@@ -83,10 +108,7 @@ class Condition:
             return self.calm_since is not None
         if self.severity is None:
             return bool(self.since) or (signal.may_enter and self.rule.levels[0].reached(figure))
-        if self.rule.timed or self.rule.calm(figure):
-            return True
-        reached = [min(level.severity.rank, signal.cap.rank) for level in self.rule.levels if level.reached(figure)]
-        return max(reached, default=0) > self.severity.rank
+        return self.rule.timed or bool(self.doubt) or self.rule.calm(figure) or self._grave(signal) > self.severity.rank
 
     def _reached(self, figure: float, now: Instant) -> Level | None:
         """The gravest level that has held for its time."""

@@ -96,6 +96,11 @@ class Courier:
         """Something was posted: look at once."""
         self._bell.set()
 
+    async def resume(self) -> None:
+        """Once, before `run`, where no other deliverer works on this database: what a killed one had under way does not wait for its lease."""
+        now = self._clock()
+        await self._database.write(lambda connection: outbox.release(connection, now, int(self._lease * SECOND)))
+
     async def run(self) -> None:
         """Until cancelled. A database that is away is waited for."""
         pause, tidied = 0.0, 0

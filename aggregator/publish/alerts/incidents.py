@@ -7,14 +7,15 @@ What opens below it is held under it and not told by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from aggregator.publish.alerts.alert import Alert, blocks_of, inputs_hash, rounded
+from aggregator.publish.alerts.alert import Alert, inputs_hash, rounded
 from aggregator.publish.alerts.condition import Change, Signal
 from aggregator.publish.alerts.instant import DAY, Instant, show_instant
 from aggregator.publish.alerts.nodes import UPSTREAM_FIRST, CausalGraph, Node, NodeKind
+from aggregator.publish.alerts.observations import blocks_of
 from aggregator.publish.alerts.rules import AGAIN, MARKET_RULES, RULES, VAULT_OUTFLOW, Severity
 
 SYSTEMIC = frozenset((NodeKind.TOKEN, NodeKind.BRIDGE, NodeKind.PROTOCOL))
@@ -43,6 +44,17 @@ class Event:
         """Upstream first, the graver first, then by name: never by when a row happened to come."""
         signal = self.signal
         return (UPSTREAM_FIRST[signal.root.kind], -self.severity.rank, _ORDER[signal.rule.name], signal.root, signal.place)
+
+
+def _anew(events: Sequence[Event], left: Sequence[Event]) -> list[Event]:
+    """The events of a moment, with those that are `left` of a withdrawn incident as if they began now."""
+    latest = {event.key: event for event in events}
+    begun = {one.key: replace(latest.get(one.key, one), change=Change.OPENED) for one in left if _open(latest.get(one.key))}
+    return [*(event for event in events if event.key not in {one.key for one in left}), *begun.values()]
+
+
+def _open(event: Event | None) -> bool:
+    return event is None or event.change is not Change.RESOLVED
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +112,9 @@ class Incidents:
 
     def take(self, events: Iterable[Event], now: Instant) -> list[Alert]:
         """What has to be told after all the events of one moment."""
-        ordered = sorted(events, key=Event.order)
+        given = list(events)
+        withdrawn, left = self._withdraw([event for event in given if event.change is Change.WITHDRAWN], now)
+        ordered = sorted(_anew([event for event in given if event.change is not Change.WITHDRAWN], left), key=Event.order)
         touched: dict[int, Incident] = {}
         for event in ordered:
             if event.change is Change.OPENED:
@@ -112,7 +126,31 @@ class Incidents:
         for incident in touched.values():
             if not incident.open:
                 self._close(incident)
-        return alerts
+        return [*withdrawn, *alerts]
+
+    def _withdraw(self, events: Sequence[Event], now: Instant) -> tuple[list[Alert], list[Event]]:
+        """Conditions that were seen on blocks which are no more. An incident that was told graver than what is left of it is over, and
+        says why; what is left begins a new one. What has to be told, and what is left."""
+        alerts: list[Alert] = []
+        left: list[Event] = []
+        hit: dict[int, tuple[Incident, Event]] = {}
+        for event in sorted(events, key=Event.order):
+            incident = self._of.pop(event.key)
+            del incident.open[event.key]
+            incident.told_figures.pop(event.key, None)
+            hit.setdefault(id(incident), (incident, event))
+        for incident, event in hit.values():
+            if incident.severity is not None and incident.severity is incident.told:
+                continue
+            remaining = list(incident.open.values())
+            for one in remaining:
+                del self._of[one.key]
+            incident.open.clear()
+            self._close(incident)
+            left += remaining
+            if incident.told is not None:
+                alerts.append(self._alert(incident, event, incident.told, "resolved", now))
+        return alerts, left
 
     def _host(self, event: Event, now: Instant) -> Incident:
         """The incident that a condition belongs to: one above it, else one whose cause it is, else its own."""

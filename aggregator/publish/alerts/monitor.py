@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from aggregator.publish.alerts.alert import Alert
-from aggregator.publish.alerts.condition import Condition, EvidenceValue, Signal
+from aggregator.publish.alerts.condition import Change, Condition, EvidenceValue, Signal
 from aggregator.publish.alerts.incidents import Event, Incidents, Key
 from aggregator.publish.alerts.instant import Instant, show_instant, show_span
 from aggregator.publish.alerts.market_signals import curator_signals, curve_signals, market_signals, protocol_signals, vault_signals
-from aggregator.publish.alerts.nodes import Node
+from aggregator.publish.alerts.nodes import Node, NodeKind
 from aggregator.publish.alerts.observations import (
     AllocationObserved,
     BackingObserved,
@@ -22,6 +23,7 @@ from aggregator.publish.alerts.observations import (
     Observed,
     PriceObserved,
     ProtocolObserved,
+    ReplacedObserved,
     WalletObserved,
 )
 from aggregator.publish.alerts.picture import WEEK, MarketKey, Picture
@@ -60,6 +62,10 @@ class Monitor:
         self._now = now
         # a fixed order, and each content once: how a file is sorted within a moment decides nothing
         taken = [one for _, one in sorted({one.canonical(): one for one in observed}.items())]
+        for one in taken:
+            if isinstance(one, ReplacedObserved):
+                self._replaced(one)
+        taken = [one for one in taken if not isinstance(one, ReplacedObserved)]
         tracked = dict.fromkeys(key for one in taken if (key := self._add(one)) is not None)
         doubtful = [key for key in tracked if not self._beyond_doubt(key, now)]
         signals = [*self._signals(taken, now), *(self._quality(key, now) for key in doubtful)]
@@ -105,6 +111,23 @@ class Monitor:
             (self._conditions.get((signal.rule.name, signal.place)) or Condition(signal.rule)).changes(signal)
             for signal in wallet_signals(wallet)
         )
+
+    def resting(self, chain: str, first: int) -> frozenset[str]:
+        """Owners of whom something was entered at a block of a chain, from `first` on."""
+        return frozenset(
+            place.name
+            for (_, place), condition in self._conditions.items()
+            if place.kind is NodeKind.OWNER and condition.entered.get(chain, -1) >= first
+        )
+
+    def _replaced(self, one: ReplacedObserved) -> None:
+        """What was seen on blocks that are no more is not known, and what was entered there has to be seen again."""
+        if not one.owner:
+            self.picture.forget(one.chain, one.first)
+        for (rule, place), condition in self._conditions.items():
+            mine = place.kind is NodeKind.OWNER and place.name == one.owner
+            if (mine or not one.owner) and rule != DATA_QUALITY.name:
+                condition.question(one)
 
     def _add(self, observed: Observed) -> Tracked | None:
         series = self.picture.add(observed)
@@ -174,6 +197,13 @@ class Monitor:
             if condition is None:
                 condition = Condition(signal.rule)
             before = condition.severity
+            if condition.doubt and before is not None and signal.figure is not None:
+                if condition.confirmed(signal):
+                    condition.stands(signal)
+                else:
+                    said = replace(signal, evidence=signal.evidence | {"replaced": condition.doubt})
+                    yield Event(said, Change.WITHDRAWN, before)
+                    condition, before = Condition(signal.rule), None
             change = condition.step(signal, now)
             if condition.idle:
                 self._conditions.pop(key, None)

@@ -6,11 +6,14 @@ The same observations come from a recorded history and from a live network; the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
+from typing import Any, TypeVar
 
 from aggregator.publish.alerts.instant import Instant, show_instant
+
+O = TypeVar("O", bound="Observed")  # noqa: E741
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,19 @@ class CurveObserved(Observed):
     """smallest fall from which sales feed themselves, a share"""
 
 
+@dataclass(frozen=True, slots=True)
+class ReplacedObserved(Observed):
+    """Blocks of a chain, from `block` on, were replaced by others: what was observed there did not happen. `owner`: whose accounts were
+    read there and not yet anew; empty where it is about everything."""
+
+    chain: str
+    owner: str = ""
+
+    @property
+    def first(self) -> int:
+        return self.block or 0
+
+
 KINDS: dict[type[Observed], str] = {
     MarketObserved: "market",
     PriceObserved: "price",
@@ -129,4 +145,33 @@ KINDS: dict[type[Observed], str] = {
     ProtocolObserved: "protocol",
     WalletObserved: "wallet",
     CurveObserved: "curve",
+    ReplacedObserved: "replaced",
 }
+
+
+def chain_of(observed: Observed) -> str:
+    """The chain that an observation was read from, empty where it does not say; a price's stands in its venue."""
+    if isinstance(observed, PriceObserved):
+        return observed.venue.partition("/")[0]
+    return str(getattr(observed, "chain", ""))
+
+
+def blocks_of(observed: Iterable[Observed]) -> dict[str, int]:
+    """The newest block by chain that observations were made at, where they tell it."""
+    found: dict[str, int] = {}
+    for one in observed:
+        if one.block is not None and (chain := chain_of(one)):
+            found[chain] = max(one.block, found.get(chain, 0))
+    return dict(sorted(found.items()))
+
+
+def unknown(observed: O) -> O:
+    """The same observation with nothing known of its figures."""
+    names = {one.name for one in fields(observed)} & set(_FIGURES)
+    figures: dict[str, Any] = dict.fromkeys(names)
+    if isinstance(observed, BridgeObserved):
+        figures["minted"] = dict.fromkeys(observed.minted)
+    return replace(observed, **figures)
+
+
+_FIGURES = ("usd", "supply_usd", "borrow_usd", "tvl_usd", "liquidatable_debt_usd", "spiral_distance", "locked", "in_flight")

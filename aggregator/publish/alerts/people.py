@@ -89,6 +89,8 @@ class PeopleSender:
 def wording(alert: Alert) -> tuple[str, str]:
     """Title and text for people: plain, and with nothing in names that could act."""
     state = {"opened": "", "escalated": " (graver)", "resolved": " (over)"}.get(alert.state, "")
+    if alert.state == "resolved" and "replaced" in alert.evidence:
+        state = " (withdrawn: its blocks were replaced)"
     title = f"{alert.severity.upper()}{state}: {link_free(alert.subject)}: {alert.rule.replace('-', ' ')}"
     figures = [f"{name}: {link_free(_figure(value))}" for name, value in alert.evidence.items() if value not in (None, ())]
     reached = [link_free(node) for node in alert.path[:SHOWN_NODES]]

@@ -20,6 +20,8 @@ from aggregator.publish.alerts.observations import (
     PriceObserved,
     ProtocolObserved,
     WalletObserved,
+    chain_of,
+    unknown,
 )
 from aggregator.publish.alerts.series import Series
 
@@ -112,6 +114,33 @@ class Picture:
                 return None
             case _:
                 raise TypeError(f"no rule knows {type(observed).__name__}")
+
+    def forget(self, chain: str, first: int) -> None:
+        """Blocks of a chain were replaced, from `first` on: what was observed there is not known."""
+
+        def gone(one: Observed) -> bool:
+            return one.block is not None and one.block >= first and chain_of(one) == chain
+
+        for key, markets in self.markets.items():
+            times = set(markets.unsay(gone, unknown))
+            if times and key in self._peaks:
+                self._peaks[key] = deque(peak for peak in self._peaks[key] if peak[0] not in times)
+        for tables in (self.prices, self.allocations, self.protocols, self.bridges, self.curves):
+            for series in tables.values():
+                series.unsay(gone, unknown)
+        for asset, fair in tuple(self.fair.items()):
+            fair.drop(lambda one: any(gone(part) for part in one.parts))
+            if not fair:
+                del self.fair[asset]
+
+    def reaches(self, chain: str, first: int) -> bool:
+        """Whether anything was observed at a block of a chain, from `first` on."""
+        tables = (self.markets, self.prices, self.protocols)
+        return any(
+            (one := series.latest).block is not None and one.block >= first and chain_of(one) == chain
+            for table in tables
+            for series in table.values()
+        )
 
     def price_again(self, asset: str, now: Instant) -> None:
         """The median over the venues that still report, noted for this moment."""

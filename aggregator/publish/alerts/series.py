@@ -52,6 +52,25 @@ class Series(Generic[O]):
             first = bisect_left(self._times, item.t - KEPT) - 1
             del self._times[:first], self._items[:first]
 
+    def unsay(self, gone: Callable[[O], bool], unknown: Callable[[O], O]) -> list[Instant]:
+        """Put what is not known in the place of the latest observations, as far back as they are `gone`; their times."""
+        times: list[Instant] = []
+        for place in range(len(self._items) - 1, -1, -1):
+            if not gone(self._items[place]):
+                break
+            self._items[place] = unknown(self._items[place])
+            times.append(self._times[place])
+        return times
+
+    def drop(self, gone: Callable[[O], bool]) -> None:
+        """Take away the latest observations, as far back as they are `gone`."""
+        while self._items and gone(self._items[-1]):
+            self._items.pop()
+            self._times.pop()
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
     @property
     def usual_gap(self) -> int | None:
         """Microseconds between observations; None until there are two gaps to tell it from."""

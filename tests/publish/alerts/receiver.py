@@ -33,6 +33,18 @@ class Receiver:
     def keys(self) -> list[str]:
         return [one.key for one in self.got]
 
+    @property
+    def told(self) -> list[Delivery]:
+        """Each message once, in the order of its first coming: what a receiver keeps that drops repetitions."""
+        return list({one.key: one for one in reversed(self.got)}.values())[::-1]
+
+    async def until_told(self, count: int, seconds: float = 20.0) -> None:
+        """Wait for so many different messages."""
+        async with asyncio.timeout(seconds):
+            while len(self.told) < count:
+                self.arrived.clear()
+                await self.arrived.wait()
+
     async def until(self, count: int, seconds: float = 20.0) -> None:
         """Wait for so many deliveries."""
         async with asyncio.timeout(seconds):

@@ -168,6 +168,19 @@ async def test_nothing_is_lost_when_the_deliverer_is_killed(database: Database) 
     assert (await standing(database)).delivered == 3
 
 
+async def test_what_a_killed_deliverer_had_under_way_does_not_wait_for_its_lease(database: Database) -> None:
+    async with receiver() as there, WebhookSender(allow_private=True) as webhooks:
+        known = Destination("one", WEBHOOK, there.url, SECRET)
+        await post(database, "k1")
+        async with database.writing() as connection:
+            await outbox.take(connection, time.time_ns() // 1_000, 60 * SECOND)
+        made = courier(database, (webhooks, PeopleSender()), known)
+        assert await made.deliver() == 0
+        await made.resume()
+        assert await made.deliver() == 1
+    assert there.keys == ["k1"]
+
+
 async def test_what_was_settled_long_ago_is_forgotten_and_what_waits_is_not(database: Database) -> None:
     now = time.time_ns() // 1_000
     async with database.writing() as connection:
