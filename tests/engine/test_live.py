@@ -16,7 +16,7 @@ from aggregator.model.identifiers import Address, ChainId, parse_address
 from aggregator.model.snapshot import Block
 from aggregator.store import chronicle
 from tests.engine.living import Living, commanded, living, urls_of
-from tests.faults import Status
+from tests.faults import Refuse, Status
 from tests.faulty_endpoint import FaultyEndpoint
 
 pytestmark = pytest.mark.localnet
@@ -167,6 +167,21 @@ async def test_a_chain_that_falls_silent_keeps_its_figures_and_says_how_old_they
             assert after["health"]["debt_usd"] == before["health"]["debt_usd"] is not None
             endpoint.heal()
             await one.until(lambda: not loop.state.trouble)
+
+
+async def test_an_endpoint_without_logs_still_tells_by_receipts_whom_a_block_touches(lived: World, tmp_path: Path) -> None:
+    owners = [owner.address for owner in lived.owners[:12]]
+    async with FaultyEndpoint(upstream=lived.chains[1].url, chain=1) as endpoint:
+        endpoint.inject(Refuse(-32701, "Please specify an address in your request", "eth_getLogs"))
+        given = {"websocket": False, "poll_seconds": 0.05}
+        async with living({1: endpoint.url}, f"sqlite:///{tmp_path / 'x.db'}", owners, **given) as one:
+            await one.settled()
+            before = one.reads()[ETHEREUM]
+            for number in range(2):
+                await lived.mint(1, "USDC", owners[number], 7_000_000)
+                await one.until(lambda number=number: one.reads()[ETHEREUM] > before + number)  # type: ignore[misc]
+            await one.settled()
+            assert one.reads()[ETHEREUM] == before + 2
 
 
 async def test_polling_follows_as_a_websocket_does(lived: World, tmp_path: Path) -> None:

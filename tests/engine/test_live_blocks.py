@@ -30,7 +30,7 @@ class Chain:
     def __init__(self) -> None:
         self.blocks = [Block(START, block_hash(0, START), START)]
         self.branch = 0
-        self.refuses_logs = False
+        self.refuses_logs = self.refuses_receipts = False
         self.requests = 0
 
     def grow(self, count: int) -> None:
@@ -60,6 +60,10 @@ class Chain:
             first, last = (int(query[name], 16) for name in ("fromBlock", "toBlock"))
             return [_log(block) for block in self.blocks if first <= block.number <= last]
         place = int(str(call.params[0]), 16) - START
+        if call.method == "eth_getBlockReceipts":
+            if self.refuses_receipts:
+                return EndpointRefused(-32601, "no such method")
+            return [{"logs": [_log(self.blocks[place])]}, {"logs": []}]
         return self._shown(place) if 0 <= place < len(self.blocks) else None
 
     def _shown(self, place: int) -> dict[str, Any]:
@@ -140,9 +144,27 @@ def test_refused_logs_mean_that_anybody_may_be_concerned() -> None:
     chain, trail = Chain(), Trail()
     advance(trail, chain)
     chain.grow(1)
-    chain.refuses_logs = True
+    chain.refuses_logs = chain.refuses_receipts = True
     found = advance(trail, chain)
     assert found is not None and found.touches is None and trail.tip == chain.head
+
+
+def test_refused_logs_are_taken_out_of_receipts_from_then_on_without_asking_twice() -> None:
+    chain, trail = Chain(), Trail()
+    advance(trail, chain)
+    chain.refuses_logs = True
+    for grown, requests in ((2, 2), (3, 1), (1, 1)):
+        chain.grow(grown)
+        before = chain.requests
+        found = advance(trail, chain)
+        assert found is not None and found.touches is not None and chain.requests == before + requests
+        assert {f"{block.number:064x}" for block in found.blocks} <= found.touches.words
+    chain.refuses_logs, chain.refuses_receipts = False, True
+    chain.grow(1)
+    unknown = advance(trail, chain)
+    chain.grow(1)
+    known = advance(trail, chain)
+    assert unknown is not None and unknown.touches is None and known is not None and known.touches is not None
 
 
 def test_an_ordinary_block_takes_one_request() -> None:

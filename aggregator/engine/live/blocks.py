@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from aggregator.chains.client import ChainClient, RpcAnswer, RpcCall
 from aggregator.chains.heads import parse_block
@@ -42,6 +43,8 @@ class Trail:
         """`known`: from before a restart, ascending."""
         self._canonical: dict[int, Block] = {block.number: block for block in known[-WINDOW:]}
         self._noted: dict[int, dict[str, Block]] = {}
+        self._receipts = False
+        """whether logs come out of receipts, because the endpoint refuses those of whole blocks"""
 
     @property
     def tip(self) -> Block | None:
@@ -63,13 +66,13 @@ class Trail:
             fork = await self._fork(client, tip.number)
             return self._accept(head, (head,), fork + 1, None)
         first = min(tip.number + 1, head.number)
-        blocks, parents, touches = await _fetch(client, first, head.number)
+        blocks, parents, touches = await self._fetch(client, first, head.number)
         before = self._canonical.get(first - 1)
         fork = first - 1
         if before is None or parents[0] != before.hash:
             fork = await self._fork(client, min(first - 1, tip.number))
             if fork < first - 1:
-                earlier, _, more = await _fetch(client, max(fork + 1, first - WINDOW), first - 1)
+                earlier, _, more = await self._fetch(client, max(fork + 1, first - WINDOW), first - 1)
                 blocks = (*earlier, *blocks)
                 touches = _both(touches, more)
         return self._accept(blocks[-1], blocks, fork + 1, touches)
@@ -84,6 +87,24 @@ class Trail:
             if answer is not None and parse_block(answer).hash == self._canonical[number].hash:
                 return number
         return min(numbers, default=last + 1) - 1
+
+    async def _fetch(self, client: ChainClient, first: int, last: int) -> tuple[tuple[Block, ...], tuple[str, ...], Touches | None]:
+        """Blocks `first` to `last`, their parents' hashes, and what they touch, in one request (two where logs are refused for the first
+        time). Many public endpoints give no logs of a whole block, but its receipts."""
+        numbers = range(first, last + 1)
+        receipts = [RpcCall("eth_getBlockReceipts", (hex(number),)) for number in numbers]
+        logs = [RpcCall("eth_getLogs", ({"fromBlock": hex(first), "toBlock": hex(last)},))]
+        calls = [RpcCall("eth_getBlockByNumber", (hex(number), True)) for number in numbers]
+        answers = await client.batch([*calls, *(receipts if self._receipts else logs)])
+        found = _from_receipts(answers[len(calls) :]) if self._receipts else answers[-1]
+        if not isinstance(found, list):
+            self._receipts = not self._receipts and isinstance(found, EndpointRefused)
+            found = _from_receipts(await client.batch(receipts)) if self._receipts else None
+        blocks, parents, words = _read(numbers, answers)
+        touched = _touches(found, {block.hash for block in blocks})
+        if touched is None:
+            return blocks, parents, None
+        return blocks, parents, Touches(touched.words | words, touched.topics)
 
     def _accept(self, head: Block, blocks: Iterable[Block], first_new: int, touches: Touches | None) -> Advance:
         new = tuple(blocks)
@@ -116,14 +137,10 @@ def _both(one: Touches | None, other: Touches | None) -> Touches | None:
     return Touches(one.words | other.words, one.topics | other.topics)
 
 
-async def _fetch(client: ChainClient, first: int, last: int) -> tuple[tuple[Block, ...], tuple[str, ...], Touches | None]:
-    """Blocks `first` to `last`, their parents' hashes, and what they touch, in one request."""
-    numbers = range(first, last + 1)
-    calls = [RpcCall("eth_getBlockByNumber", (hex(number), True)) for number in numbers]
-    calls.append(RpcCall("eth_getLogs", ({"fromBlock": hex(first), "toBlock": hex(last)},)))
-    *answers, logs = await client.batch(calls)
+def _read(numbers: range, answers: Sequence[RpcAnswer]) -> tuple[tuple[Block, ...], tuple[str, ...], set[str]]:
+    """Blocks, their parents' hashes, and senders and receivers. EndpointError where they are not what was asked for, or no chain."""
     blocks, parents, words = list[Block](), list[str](), set[str]()
-    for number, answer in zip(numbers, answers, strict=True):
+    for number, answer in zip(numbers, answers, strict=False):
         if isinstance(answer, EndpointRefused):
             raise answer
         block = parse_block(answer)
@@ -135,10 +152,17 @@ async def _fetch(client: ChainClient, first: int, last: int) -> tuple[tuple[Bloc
         blocks.append(block)
         parents.append(parent)
         words |= _parties(answer.get("transactions"))
-    touched = _touches(logs, {block.hash for block in blocks})
-    if touched is None:
-        return tuple(blocks), tuple(parents), None
-    return tuple(blocks), tuple(parents), Touches(touched.words | words, touched.topics)
+    return tuple(blocks), tuple(parents), words
+
+
+def _from_receipts(answers: Sequence[RpcAnswer]) -> RpcAnswer:
+    """The logs in the receipts of blocks; None where a block's were not told."""
+    logs: list[Any] = []
+    for answer in answers:
+        if not isinstance(answer, list) or not all(isinstance(one, Mapping) and isinstance(one.get("logs"), list) for one in answer):
+            return None
+        logs += [log for receipt in answer for log in receipt["logs"]]
+    return logs
 
 
 def _parties(transactions: object) -> set[str]:
