@@ -1,13 +1,16 @@
 """Signing scores: statements a second, beside eth-account's general EIP-712 encoder with the same key in the same run.
 
-`python -m benchmarks.attestation [COUNT]`: hash, sign and encode COUNT statements of five chains each (default 20,000), and seal them
-in one epoch with a proof for each.
+`python -m benchmarks.attestation [COUNT]`: hash, sign and encode COUNT statements of five chains each (default 20,000), seal them in one
+epoch with a proof for each, keep the epoch in a database (SQLite, or the one that CROSSMARGIN_DATABASE_URL names) and open it again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 import sys
+import tempfile
 import time
 from dataclasses import replace
 
@@ -16,34 +19,70 @@ from eth_account import Account
 from aggregator.model.identifiers import Address
 from aggregator.publish.attestation.document import attest
 from aggregator.publish.attestation.epoch import seal
+from aggregator.publish.attestation.packed import pack, unpack
 from aggregator.publish.attestation.signer import KeySigner
 from aggregator.publish.attestation.statement import COMPLETE, ChainBlock, Domain, MarginScore
 from aggregator.publish.attestation.typed_data import encode_answer, typed_data
+from aggregator.store import epochs
+from aggregator.store.database import Database
+from aggregator.store.epochs import EpochHead
 
 SECRET = bytes(31) + b"\x09"
 DOMAIN = Domain(1, Address("0x" + "5c" * 20))
+RECENT_BLOCKS = 30
+"""of each chain, that an epoch's owners stand on"""
 PEER_SHARE = 50
 """the peer signs one in so many: it is that much slower"""
 
 
 def statement(number: int) -> MarginScore:
     """One of many different statements."""
+    chance = random.Random(number)
     return MarginScore(
-        owner=Address(f"0x{number + 1:040x}"),
+        owner=Address("0x" + chance.randbytes(20).hex()),
         score=number % 10_001,
-        probability_hour=number * 10**9,
-        probability_day=number * 10**10,
-        probability_week=number * 10**11,
-        margin_ratio=number * 10**15,
-        lowest_health_factor=10**18 + number,
+        probability_hour=chance.randrange(10**16),
+        probability_day=chance.randrange(10**17),
+        probability_week=chance.randrange(10**18),
+        margin_ratio=chance.randrange(10**20),
+        lowest_health_factor=chance.randrange(10**19),
         coverage=COMPLETE,
-        blocks=tuple(ChainBlock(chain, 20_000_000 + number, number.to_bytes(32, "big")) for chain in (1, 10, 137, 8453, 42161)),
+        blocks=tuple(_block(chain, chance.randrange(RECENT_BLOCKS)) for chain in (1, 10, 137, 8453, 42161)),
         model="unified/1 score/1",
         parameters=bytes(32),
-        snapshot=number.to_bytes(32, "big"),
+        snapshot=chance.randbytes(32),
         as_of=1_750_000_000,
         valid_until=1_750_000_900,
     )
+
+
+def _block(chain: int, number: int) -> ChainBlock:
+    return ChainBlock(chain, 20_000_000 + number, random.Random(chain * RECENT_BLOCKS + number).randbytes(32))
+
+
+async def keeping(statements: list[MarginScore]) -> str:
+    """One epoch through the database: what it takes, in words."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = os.environ.get("CROSSMARGIN_DATABASE_URL", f"sqlite:///{folder}/epochs.db")
+        async with Database.at(url) as database:
+            start = time.perf_counter()
+            packed = pack(statements)
+            packing = time.perf_counter()
+            async with database.writing() as connection:
+                last = await epochs.newest(connection)
+                head = EpochHead(last.number + 1 if last else 1, "0x" + "00" * 32, len(statements), 1, 2, 3)
+                await epochs.keep(connection, head, packed)
+                await epochs.prune(connection, 0)
+            writing = time.perf_counter()
+            async with database.reading() as connection:
+                kept = await epochs.load(connection, head.number)
+            assert kept is not None
+            loading = time.perf_counter()
+            seal(1, unpack(kept[1]))
+            opening = time.perf_counter()
+    each = ((packing - start), (writing - packing), (loading - writing), (opening - loading))
+    times = "packed {:.0f}, written {:.0f}, read {:.0f}, opened {:.0f} ms".format(*(1e3 * one for one in each))
+    return f"{len(packed):,} bytes; {times}"
 
 
 async def main(count: int) -> None:
@@ -74,6 +113,7 @@ async def main(count: int) -> None:
     print(f"hash, sign, encode  {1 / ours:10,.0f} scores/s   {peer / ours:.0f} × eth-account ({1 / peer:,.0f}/s)")
     print(f"as JSON documents   {1 / documents:10,.0f} scores/s")
     print(f"an epoch of {count:,} with every proof  {sealing * 1e3:.0f} ms")
+    print(f"the same kept       {await keeping(statements)}")
 
 
 if __name__ == "__main__":
