@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,8 +41,8 @@ def slope_of(seconds: Sequence[float], values: Sequence[float], warm_up_seconds:
     """Of what came after the warm-up. ValueError where fewer than four minutes are left of it."""
     by_block: dict[int, list[float]] = {}
     for at, value in zip(seconds, values, strict=True):
-        if at >= warm_up_seconds:
-            by_block.setdefault(int((at - warm_up_seconds) // BLOCK_SECONDS), []).append(value)
+        if at > warm_up_seconds:
+            by_block.setdefault(math.ceil((at - warm_up_seconds) / BLOCK_SECONDS), []).append(value)
     if len(by_block) < FEWEST_BLOCKS:
         raise ValueError(f"{len(by_block)} minutes are left after the warm-up, expected {FEWEST_BLOCKS} at least")
     blocks = sorted(by_block)

@@ -291,7 +291,8 @@ class Live:
             try:
                 found = await self.workers.run(assess, one.picture, self.settings.attestation_seconds)
             except Exception:  # a fault of ours with one owner must not cost the others their figures
-                log.exception("%s could not be assessed", one.key)
+                if not self.hub.closed:  # somebody who has left may still be read for when the workers have ended
+                    log.exception("%s could not be assessed", one.key)
                 await asyncio.sleep(FAULT_SECONDS)
                 return None
         return found if not self._orphaned(found) else None
