@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from urllib.parse import unquote, urlsplit
 
 HIDDEN = "…"
@@ -23,7 +24,7 @@ def redact(url: str) -> str:
 
 
 def secrets_of(url: str) -> tuple[str, ...]:
-    """The parts of a URL that may be keys, longest first, as written and percent-decoded."""
+    """The parts of a URL that may be keys, longest first: as written, percent-decoded, and as a header field carries the user part."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -32,6 +33,8 @@ def secrets_of(url: str) -> tuple[str, ...]:
     found.update(segment for segment in parts.path.split("/") if len(segment) >= _SHORTEST_PATH_KEY)
     found.update(item.partition("=")[2] or item for item in parts.query.split("&"))
     found.update(unquote(secret) for secret in tuple(found) if secret)
+    if parts.username or parts.password:
+        found.add(b64encode(f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()).decode())
     return tuple(sorted((secret for secret in found if secret), key=len, reverse=True))
 
 

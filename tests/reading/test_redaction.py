@@ -22,7 +22,8 @@ def test_only_scheme_and_host_are_shown(url: str, shown: str) -> None:
     assert redact(url) == shown
 
 
-@pytest.mark.parametrize("key", ["0123456789abcdef", "word", "abc", "a%2Fb", "a/b", "user"])
+# the last is what the Authorization field says of user and word
+@pytest.mark.parametrize("key", ["0123456789abcdef", "word", "abc", "a%2Fb", "a/b", "user", "dXNlcjp3b3Jk"])
 def test_what_an_endpoint_echoes_is_scrubbed(key: str) -> None:
     url = "https://user:word@rpc.example/v3/0123456789abcdef?key=abc&other=a%2Fb"
     assert key not in scrub(f"denied: <{key}> at {url}", url)
