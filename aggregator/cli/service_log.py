@@ -40,8 +40,14 @@ class Redaction:
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
-        text = _URL.sub(lambda match: redact(match[0]), text)
+        text = _URL.sub(_without_key, text)
         return _BEARER.sub(lambda match: f"{match[1]} {HIDDEN}", _TOKEN.sub(HIDDEN, text))
+
+
+def _without_key(match: re.Match[str]) -> str:
+    """The colon or the point after a URL is the sentence's: it would be taken for a port that is none."""
+    url = match[0].rstrip(".,:;")
+    return redact(url) + match[0][len(url) :]
 
 
 class JsonLines(logging.Formatter):

@@ -132,3 +132,8 @@ def test_a_log_line_is_json_and_holds_no_secret(monkeypatch: pytest.MonkeyPatch)
     assert read["level"] == "error" and "rpc.example" in read["message"] and "ValueError" in read["error"]
     for hidden in ("ab" * 32, "hunter2", "0123456789abcdef0123", "/key/", "f" * 64, "0" * 64, "anything-at-all", "letmein", "pass@"):
         assert hidden not in line, hidden
+
+
+def test_a_log_line_still_tells_which_endpoint_it_was() -> None:
+    redaction = Redaction(())
+    assert redaction("eip155:1: https://rpc.example:8545/v2/0123456789abcdef: refused") == "eip155:1: https://rpc.example:8545: refused"
