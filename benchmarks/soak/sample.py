@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from dataclasses import dataclass, fields
@@ -54,11 +55,13 @@ def _memory(pid: int) -> tuple[float, float]:
 
 
 def _children(pid: int) -> list[int]:
-    """Processes below this one, however deep."""
+    """Processes below this one, however deep; threads may end while they are looked through."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text(encoding="ascii").split():
-            found += [int(child), *_children(int(child))]
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for child in (task / "children").read_text(encoding="ascii").split():
+                    found += [int(child), *_children(int(child))]
     return found
 
 
@@ -68,8 +71,11 @@ def _descriptors(pid: int) -> int:
 
 def _size(path: Path) -> float:
     if path.is_dir():
-        return sum(one.stat().st_size for one in path.iterdir()) / _MEBI
-    return path.stat().st_size / _MEBI if path.exists() else 0.0
+        return sum(_size(one) for one in path.iterdir())
+    try:
+        return path.stat().st_size / _MEBI
+    except FileNotFoundError:
+        return 0.0
 
 
 async def take(client: aiohttp.ClientSession, url: str, pid: int, database: Path, started: float) -> Sample:
