@@ -133,11 +133,15 @@ class HeadFollower:
                 self._heard(await pin_block(self._client))
                 pause = self._poll_seconds
             except EndpointError as error:
+                if not self.trouble:
+                    log.warning("%s: no head: %s", self.chain, error)
                 self.trouble = str(error)
                 pause = min(max(pause, 0.5) * 2, 30.0)
             await asyncio.sleep(pause)
 
     def _heard(self, block: Block) -> None:
+        if self.trouble:
+            log.warning("%s: heads come again", self.chain)
         self.trouble = ""
         self.seen_at = asyncio.get_running_loop().time()
         if block != self._last:
