@@ -31,13 +31,16 @@ from aggregator.publish.alerts.observations import (
     AllocationObserved,
     BackingObserved,
     BridgeObserved,
+    CurveObserved,
     MarketObserved,
     Observed,
     PriceObserved,
     ProtocolObserved,
+    ReplacedObserved,
     WalletObserved,
 )
 from aggregator.publish.alerts.rules import MARKET_RULES
+from aggregator.publish.alerts.wallet_signals import curve_of
 from tests.publish.alerts.histories import at, market
 
 MARKET = "market(bytes32)(uint128,uint128,uint128,uint128,uint128,uint128)"
@@ -53,6 +56,8 @@ OBSERVED: st.SearchStrategy[Observed] = st.one_of(
     st.builds(BackingObserved, st.just(at(1)), names, st.dictionaries(names, known, max_size=3)),
     st.builds(BridgeObserved, st.just(at(1)), names, names, figures, st.dictionaries(names, figures, max_size=3), figures),
     st.builds(ProtocolObserved, st.just(at(1)), names, figures, labels),
+    st.builds(CurveObserved, st.just(at(1)), names, labels, labels, figures, figures, block=blocks),
+    st.builds(ReplacedObserved, st.just(at(1)), names, labels, block=st.integers(0, 10**9)),
     st.builds(WalletObserved, st.just(at(1)), names, labels, labels, labels, figures, figures, figures, figures, figures, figures),
 )
 
@@ -182,3 +187,20 @@ async def test_nothing_new_is_not_written_twice_and_a_silent_chain_not_at_all(de
     assert [bool(tick.rows) for tick in ticks] == [True, False]
     assert answers == []
     assert len({json.loads(line)["t"] for line in (tmp_path / "h.jsonl").read_text().splitlines()}) == 1
+
+
+@pytest.mark.localnet
+async def test_the_curve_of_a_market_is_what_its_wallets_make_it(deployed: World) -> None:
+    async with reader(deployed, 1) as (population, request):
+        found = await population.take(request)
+    curves = {(one.protocol, one.chain, one.market): one for one in observe(found, at(0)) if isinstance(one, CurveObserved)}
+    wallets: dict[tuple[str, str, str], list[WalletObserved]] = {}
+    for one in observe(found, at(0), wallets=True):
+        assert not isinstance(one, CurveObserved)
+        if isinstance(one, WalletObserved):
+            wallets.setdefault((one.protocol, one.chain, one.market), []).append(one)
+    assert len(wallets) > 5 and wallets.keys() <= curves.keys()
+    for key, curve in curves.items():
+        expected = curve_of(key, wallets.get(key, []), at(0)).liquidatable_debt_usd
+        assert curve.liquidatable_debt_usd == (None if expected is None else pytest.approx(expected)), key
+    assert sum(one.liquidatable_debt_usd or 0.0 for one in curves.values()) > 1e6

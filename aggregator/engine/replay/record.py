@@ -12,13 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aggregator.contagion.evidence import FLOOR
 from aggregator.contagion.shadow import shadow
 from aggregator.engine.replay.record_file import HistoryFile
 from aggregator.engine.systemic.population import LivePopulation
 from aggregator.model.book import Book, Floats, Legs
 from aggregator.model.identifiers import AssetId, ChainId
 from aggregator.publish.alerts.instant import SECOND, Instant
-from aggregator.publish.alerts.observations import MarketObserved, Observed, PriceObserved, ProtocolObserved, WalletObserved
+from aggregator.publish.alerts.observations import CurveObserved, MarketObserved, Observed, PriceObserved, ProtocolObserved, WalletObserved
+from aggregator.publish.alerts.wallet_signals import CURVE_FALL
 from aggregator.reading.registry import registry
 
 ORACLE = "oracle"
@@ -63,8 +65,8 @@ def observe(population: LivePopulation, t: Instant, wallets: bool = False) -> tu
     sums = _Sums(_by_reserve(book.collateral), _by_reserve(book.debt))
     found: list[Observed] = [*_prices(book, t, blocks), *_markets(population, book, sums, t, blocks)]
     found += _protocols(book, found, sums, t, blocks)
-    if wallets:
-        found += _wallets(book, t, blocks)
+    # of wallets that are told of one by one, the rules make the curve themselves
+    found += _wallets(book, t, blocks) if wallets else _curves(book, t, blocks)
     return tuple(found)
 
 
@@ -176,6 +178,19 @@ def _wallets(book: Book, t: Instant, blocks: dict[ChainId, int]) -> Iterator[Wal
             _finite(float(owed[account])),
             block=blocks.get(market.chain),
         )
+
+
+def _curves(book: Book, t: Instant, blocks: dict[ChainId, int]) -> Iterator[CurveObserved]:
+    """What collateral 10 % lower would make liquidatable in each market; None where too much of its debt cannot be judged."""
+    health = book.health()
+    owing = ~(health.debt == 0)
+    falls = health.weighted * (1 - CURVE_FALL) < health.debt
+    for number, market in enumerate(book.markets):
+        mine = (book.account_market == number) & owing
+        unknown = int(np.count_nonzero(health.unknown & mine))
+        judged = unknown <= (1 - FLOOR) * np.count_nonzero(mine)
+        usd = float(np.sum(health.debt[mine & falls & ~health.unknown])) if judged else None
+        yield CurveObserved(t, market.protocol, str(market.chain), market.market, usd, block=blocks.get(market.chain))
 
 
 def _finite(value: float) -> float | None:

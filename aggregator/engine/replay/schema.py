@@ -15,6 +15,7 @@ from aggregator.publish.alerts.observations import (
     AllocationObserved,
     BackingObserved,
     BridgeObserved,
+    CurveObserved,
     MarketObserved,
     Observed,
     PriceObserved,
@@ -170,6 +171,20 @@ class WalletRow(Row):
         return self.margin_account.observed(t, self.owner, self.block)
 
 
+class CurveRow(Row):
+    """`market` left out: all of the protocol on the chain."""
+
+    protocol: Name
+    chain: Label = None
+    market: Label = None
+    liquidatable_debt_usd: Figure | None = None
+    spiral_distance: Figure | None = None
+
+    def observed(self, t: Instant) -> CurveObserved:
+        figures = (self.liquidatable_debt_usd, self.spiral_distance)
+        return CurveObserved(t, self.protocol, self.chain or "", self.market or "", *figures, block=self.block)
+
+
 class ReplacedRow(Row):
     """`block`: the first one that was replaced."""
 
@@ -189,6 +204,7 @@ ROWS: dict[str, type[Row]] = {
     "bridge": BridgeRow,
     "protocol": ProtocolRow,
     "wallet": WalletRow,
+    "curve": CurveRow,
     "replaced": ReplacedRow,
 }
 

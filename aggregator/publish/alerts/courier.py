@@ -97,7 +97,7 @@ class Courier:
         self._bell.set()
 
     async def resume(self) -> None:
-        """Once, before `run`, where no other deliverer works on this database: what a killed one had under way does not wait for its lease."""
+        """Once, before `run`, where no other deliverer works on this database: what a killed one had taken does not wait for its lease."""
         now = self._clock()
         await self._database.write(lambda connection: outbox.release(connection, now, int(self._lease * SECOND)))
 

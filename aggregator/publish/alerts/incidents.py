@@ -7,7 +7,7 @@ What opens below it is held under it and not told by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -97,8 +97,9 @@ def _alone_key(rule: str, root: Node) -> tuple[str, Node]:
 class Incidents:
     """All open incidents over one graph."""
 
-    def __init__(self, graph: CausalGraph) -> None:
-        self._graph = graph
+    def __init__(self, graph: CausalGraph, dependants: Callable[[Node], Iterable[tuple[Node, ...]]] = lambda _: ()) -> None:
+        """`dependants`: the ways from where a sign is seen to those who lose by it."""
+        self._graph, self._dependants = graph, dependants
         self._connected: list[Incident] = []
         """signs of the market, which hang together along the graph"""
         self._alone: dict[tuple[str, Node], Incident] = {}
@@ -253,7 +254,7 @@ class Incidents:
             severity=severity,
             rule=event.signal.rule.name,
             subject=incident.root.name,
-            path=tuple(str(node) for node in self._way(incident)),
+            path=tuple(str(node) for node in self._way(incident, events)),
             evidence=rounded(event.signal.evidence),
             clears_when="; and ".join(conditions),
             episode=incident.episode,
@@ -264,8 +265,8 @@ class Incidents:
             blocks=blocks_of(inputs),
         )
 
-    def _way(self, incident: Incident) -> list[Node]:
-        """What led to the root, the root, and the ways from there to everything it reached."""
+    def _way(self, incident: Incident, events: Iterable[Event]) -> list[Node]:
+        """What led to the root, the root, the ways from there to everything it reached, and on to those who lose by it."""
         root = incident.root
         before: dict[Node, None] = {}
         after: dict[Node, None] = {root: None}
@@ -275,4 +276,7 @@ class Incidents:
                 continue
             ways = (way, *(self._graph.path(cause, node) for cause in incident.causes))
             after.update(dict.fromkeys(next((one for one in ways if one is not None), (node,))))
+        for event in events:
+            if event.signal.rule.name in MARKET_RULES:
+                after.update(dict.fromkeys(node for way in self._dependants(event.signal.place) for node in way))
         return list(before | after)

@@ -43,7 +43,7 @@ class Monitor:
         """`curves`: whether the wallets that are observed are a market's whole population, so that they say something of it together."""
         self._curves = curves
         self.picture = Picture()
-        self.incidents = Incidents(self.picture.graph)
+        self.incidents = Incidents(self.picture.graph, self.picture.dependants)
         self.judged = 0
         """figures that could be judged so far; 0 means that nothing that was observed supports any rule"""
         self.unknown: dict[Key, Signal] = {}

@@ -30,6 +30,8 @@ ORACLE_SOURCES = ("oracle", "chainlink", "pyth", "redstone", "chronicle", "api3"
 MATERIAL_SHARE = 0.1
 """of a token's supply in all its markets: from here on a market speaks for its collateral"""
 WEEK = 7 * DAY
+MOST_WAYS = 3
+"""from one sign to those who lose by it; an alert names the largest"""
 K = TypeVar("K", bound=Hashable)
 O = TypeVar("O", bound=Observed)  # noqa: E741
 
@@ -225,6 +227,34 @@ class Picture:
         held = [(one.vault, one.usd) for one in latest if one.usd]
         return sorted(held, key=lambda pair: (-pair[1], pair[0]))[:most]
 
+    def dependants(self, node: Node) -> list[tuple[Node, ...]]:
+        """The ways along which a sign at a token or in a market reaches those who lose by it, the largest first: from a token to what is
+        made of it, to the markets that lend against it and their protocols, in a pool by way of what is borrowed most; from a market to
+        the vaults that lend there and to its protocol."""
+        if node.kind is NodeKind.TOKEN:
+            made: list[tuple[Node, ...]] = [
+                (token_node(token),) for token, one in sorted(self.backings.items()) if one.shares.get(node.name)
+            ]
+            lent = sorted(self._lent_against(node.name), key=lambda pair: (-pair[0], pair[1]))
+            return [*made[:MOST_WAYS], *(way for _, way in lent[:MOST_WAYS])]
+        if node.kind is NodeKind.MARKET:
+            vaults: list[tuple[Node, ...]] = [(vault_node(vault),) for vault, _ in self.exposed_vaults(node.chain, node.name, MOST_WAYS)]
+            return [*vaults, (_protocol_of(node),)] if node.protocol else vaults
+        return []
+
+    def _lent_against(self, token: str) -> Iterator[tuple[float, tuple[Node, ...]]]:
+        """(USD borrowed, way) of the markets with a token as collateral and the pools with it as a reserve where anything is borrowed."""
+        for key in self.markets_of(token):
+            if borrowed := self.markets[key].latest.borrow_usd:
+                yield borrowed, (self.market_node(key), _protocol_of(self.market_node(key)))
+        for pool in sorted(self._pools_of.get(token, ())):
+            keys = sorted(self._pools[pool])
+            own = [key for key in keys if self.markets[key].latest.loan == token and self.markets[key].latest.supply_usd]
+            others = [(amount, key) for key in keys if key not in own and (amount := self.markets[key].latest.borrow_usd)]
+            if own and others:
+                first, most = self.market_node(own[0]), self.market_node(max(others)[1])
+                yield sum(amount for amount, _ in others), (first, most, _protocol_of(first))
+
     def allocations_of(self, vault: str) -> list[AllocationKey]:
         return sorted(self._of_vault.get(vault, ()))
 
@@ -293,6 +323,10 @@ def _into(table: dict[K, Series[O]], key: K, observed: O, complete: bool) -> Ser
     series = table.setdefault(key, Series())
     series.add(observed, complete)
     return series  # type: ignore[return-value]  # read as a series of anything from here on
+
+
+def _protocol_of(market: Node) -> Node:
+    return Node(NodeKind.PROTOCOL, market.protocol, market.chain)
 
 
 def token_node(token: str) -> Node:

@@ -30,7 +30,10 @@ def test_a_cascade_is_one_incident_with_its_path() -> None:
         (
             "shadow-nav-gap",
             "bUSD",
-            ("token:aUSD", "token:bUSD", f"market:morpho-blue/0xaa@{CHAIN}", "vault:Vault A"),
+            (
+                *("token:aUSD", "token:bUSD", f"market:morpho-blue/0xaa@{CHAIN}", "vault:Vault A"),
+                *(f"market:morpho-blue/0xbb@{CHAIN}", f"protocol:morpho-blue@{CHAIN}"),
+            ),
         )
     ]
     assert len({one.episode for one in alerts}) == 1
@@ -40,6 +43,28 @@ def test_a_cascade_is_one_incident_with_its_path() -> None:
     assert last.path[0] == "token:aUSD"
     assert set(last.path) >= {"token:bUSD", f"market:morpho-blue/0xaa@{CHAIN}", f"market:morpho-blue/0xbb@{CHAIN}", "vault:Vault A"}
     assert last.path.index("token:bUSD") < last.path.index(f"market:morpho-blue/0xbb@{CHAIN}")
+
+
+def test_from_a_token_the_path_leads_to_those_who_lend_against_it() -> None:
+    """Of markets and pools the largest, through a pool by what is borrowed most of it, and to their protocols."""
+    history: list[Observed] = []
+    sizes = {"0xaa": 5e6, "0xbb": 9e6, "0xcc": 4e6, "0xdd": 1e6}
+    for hour in range(24 * DAYS):
+        history.append(price(hour, 0.7 if hour >= 400 else 1.0, "T"))
+        if hour % 6 == 0:
+            history += [market(hour, 2 * size, size, name, "T") for name, size in sizes.items()]
+            pool = (("T", 50e6, 0.0), ("USDC", 40e6, 30e6), ("DAI", 9e6, 5e6))
+            history += [replace(market(hour, held, lent, f"0xpool/{name}", "", name), protocol="aave-v3") for name, held, lent in pool]
+    (opened,) = [one for one in told(history) if one.state == "opened" and one.rule != "data-quality"]
+    assert (opened.rule, opened.path[0]) == ("price-break", "token:T")
+    assert opened.path[1:] == (
+        f"market:aave-v3/0xpool/T@{CHAIN}",
+        f"market:aave-v3/0xpool/USDC@{CHAIN}",
+        f"protocol:aave-v3@{CHAIN}",
+        f"market:morpho-blue/0xbb@{CHAIN}",
+        f"protocol:morpho-blue@{CHAIN}",
+        f"market:morpho-blue/0xaa@{CHAIN}",
+    )
 
 
 def test_reaching_another_token_is_told() -> None:
