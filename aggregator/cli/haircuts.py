@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from aggregator.cli.common import ProgressDisplay, SlowWork, add_chain_options, add_json_option, console, run_async
 from aggregator.model.errors import IncompleteError, InputError
 
 BACKTEST = "backtest"
-LARGEST = 10**12
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -82,13 +81,12 @@ def _live(arguments: argparse.Namespace) -> int:
 
 
 def _size(text: str) -> Decimal:
+    from aggregator.engine.haircuts import parse_size
+
     try:
-        size = Decimal(text)
-    except InvalidOperation:
-        size = Decimal(-1)
-    if not (size.is_finite() and 0 < size <= LARGEST):
-        raise InputError(f"--size: {text!r} is not a number of dollars above 0 and at most a trillion")
-    return size
+        return parse_size(text)
+    except InputError as error:
+        raise InputError(f"--size: {error}") from None
 
 
 def _implied(text: str) -> tuple[str, float]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from aggregator.chains.client import ChainClient
 from aggregator.chains.heads import Head, find_head
@@ -25,6 +26,7 @@ from aggregator.reading.manifest import Deployment
 from aggregator.reading.registry import registry
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 REORGANISATIONS = 3
 """times that a chain is read again because its block went away under us"""
@@ -92,38 +94,64 @@ async def read_chain(
     client: ChainClient, request: ChainRequest, memory: ChainMemory, progress: Progress, clock: Clock = time.time
 ) -> ChainReading:
     """Read one chain. Never raises for what endpoints or contracts do: what is missing is named in the reading's gaps."""
+
+    async def work(reads: PinnedReads) -> ChainReading:
+        return await _ChainSnapshot(client, request, memory, reads, progress, clock).take()
+
+    reading = await at_one_block(client, request.number, memory, progress, clock, work)
+    if isinstance(reading, str):
+        return _unreachable(client.chain, reading)
+    memory.read_at = reading.snapshot.block
+    return reading
+
+
+async def at_one_block(
+    client: ChainClient,
+    number: int | None,
+    memory: ChainMemory,
+    progress: Progress,
+    clock: Clock,
+    work: Callable[[PinnedReads], Awaitable[T]],
+) -> T | str:
+    """What `work` read at one block, which was still there when it was done; or why there is nothing.
+
+    `number` pins the block, None takes the latest. What a block taught that is no longer there is forgotten.
+    """
     progress(client.chain, "head")
     lost = ""
     for _ in range(REORGANISATIONS):
         try:
-            head = await _head(client, request, memory, clock)
+            head = await _head(client, number, memory, clock)
         except EndpointError as error:
-            return _unreachable(client.chain, str(error))
+            return str(error)
         async with PinnedReads(client, head.block, memory.abilities) as reads:
-            reading = await _ChainSnapshot(client, request, memory, reads, progress, clock).take()
+            done = await work(reads)
         if not reads.orphaned:
-            if reads.silence:
-                return _unreachable(client.chain, reads.silence)
-            memory.read_at = head.block
-            return reading
+            return reads.silence or done
         # the block was replaced, or never was: nothing that it taught is kept, and whoever gave it is asked last
         memory.forget()
         client.doubt(head.source)
         lost = reads.orphaned
         progress(client.chain, "reorganised, reading again")
-    return _unreachable(client.chain, f"{lost} (after {REORGANISATIONS} attempts)")
+    return f"{lost} (after {REORGANISATIONS} attempts)"
 
 
-async def _head(client: ChainClient, request: ChainRequest, memory: ChainMemory, clock: Clock) -> Head:
+async def _head(client: ChainClient, number: int | None, memory: ChainMemory, clock: Clock) -> Head:
     """The block to read at; of a stale endpoint and another the newer one. Forgets what a block taught that is no longer there."""
-    head = await find_head(client, request.number, memory.read_at)
-    if request.number is None and client.has_alternatives and stale(head.block, client, clock()):
+    head = await find_head(client, number, memory.read_at)
+    if number is None and client.has_alternatives and stale(head.block, client, clock()):
         client.doubt(head.source)
         other = await find_head(client, None, memory.read_at)
         head = other if other.block.timestamp > head.block.timestamp else head
     if not head.follows:
         memory.forget()
     return head
+
+
+def snapshot_of(block: Block, client: ChainClient, number: int | None, clock: Clock) -> Snapshot:
+    """How a reading at a block is named: stale where it is old though the latest was asked for."""
+    age = stale(block, client, clock()) if number is None else ""
+    return Snapshot(client.chain, block, SnapshotStatus.STALE if age else SnapshotStatus.OK, age or None)
 
 
 def stale(block: Block, client: ChainClient, now: float) -> str:
@@ -164,7 +192,7 @@ class _ChainSnapshot:
         found, answers, _ = await asyncio.gather(asyncio.gather(*work), feeds, self._foresee(work, feeds))
         self.progress(self.chain, "done")
         return ChainReading(
-            snapshot=self._snapshot(self.reads.block),
+            snapshot=snapshot_of(self.reads.block, self.client, self.request.number, self.clock),
             found=tuple(found),
             feeds=answers,
             # what was foreseen in vain stays out: whether anything is foreseen depends on what is remembered
@@ -225,10 +253,6 @@ class _ChainSnapshot:
             if factor in self.held:
                 by_reason.setdefault(why, []).append(factor)
         return tuple(Gap(self.chain, "*", f"price history of {', '.join(names)}", why) for why, names in by_reason.items())
-
-    def _snapshot(self, block: Block) -> Snapshot:
-        age = stale(block, self.client, self.clock()) if self.request.number is None else ""
-        return Snapshot(self.chain, block, SnapshotStatus.STALE if age else SnapshotStatus.OK, age or None)
 
     def _remarks(self) -> tuple[Remark, ...]:
         if self.memory.abilities.lens is False:

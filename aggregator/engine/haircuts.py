@@ -3,48 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from aggregator.chains.arguments import parse_block_pin, resolve_chain, rpc_overrides
-from aggregator.chains.client import ChainClient
-from aggregator.chains.configuration import ChainsConfiguration, load_chains
-from aggregator.chains.heads import pin_block
+from aggregator.chains.configuration import load_chains
 from aggregator.chains.network import Network
-from aggregator.chains.pinned import PinnedReads
-from aggregator.engine.haircuts_depth import Pools, depths, read_pools
-from aggregator.model.errors import EndpointError, InputError
-from aggregator.model.identifiers import Address, AssetId, ChainId, asset_chain, erc20, native, parse_address, parse_chain
-from aggregator.model.portfolio import Portfolio
-from aggregator.model.position import Leg, Position, Side
-from aggregator.model.price import Price, PriceBook, PriceQuality, PriceSeries
-from aggregator.model.snapshot import Gap, Snapshot, SnapshotStatus
+from aggregator.engine.chain import ChainMemory, Progress
+from aggregator.engine.haircuts_judgement import AssetHaircut, Movements, asset_facts, histories, judge_asset
+from aggregator.engine.haircuts_reading import read_facts
+from aggregator.model.errors import InputError
+from aggregator.model.identifiers import AssetId, ChainId, asset_chain, erc20, native, parse_address, parse_chain
+from aggregator.model.snapshot import Gap, Snapshot
 from aggregator.model.token import Token, TokenKind
-from aggregator.prices.answers import FeedAnswers
-from aggregator.prices.book import price_book
-from aggregator.prices.history import best_series
-from aggregator.prices.reader import PriceReader
 from aggregator.reading.registry import Registry, registry
-from aggregator.risk.classes import FactorClass
-from aggregator.risk.exposure import expose
-from aggregator.risk.haircut_depth import Depth
-from aggregator.risk.haircut_implied import with_implied
-from aggregator.risk.haircut_time import LiquidationTime
-from aggregator.risk.haircuts import Haircut, HaircutModel
-from aggregator.risk.policy import DEFAULT, Policy
-from aggregator.risk.valuation import value_portfolio
-from aggregator.risk.volatility import Volatility, by_factor, volatilities
 
-Progress = Callable[[ChainId, str], None]
-
-UNKNOWN_AGE = 86_400
-"""age of a price that no feed gives: the longest heartbeat in use"""
-DEPTH_OF_AT_MOST = 8
-"""tokens of a chain whose pools are read"""
-HOLDER = Address("0x" + "00" * 20)
-SCALE = 6
+USUAL_SIZE = Decimal(10_000)
+SMALLEST_SIZE, LARGEST_SIZE = Decimal("0.01"), Decimal(10**12)
+"""USD"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +31,7 @@ class HaircutRequest:
     """What a person asks for, as written. `assets` empty: every listed token of the chains."""
 
     assets: tuple[str, ...] = ()
-    size_usd: Decimal = Decimal(10_000)
+    size_usd: Decimal = USUAL_SIZE
     implied: Mapping[str, float] = field(default_factory=dict)
     """a year's implied volatility by factor"""
     chains_file: Path | None = None
@@ -62,40 +41,13 @@ class HaircutRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class AssetHaircut:
-    """One asset's haircut and what it rests on."""
-
-    token: Token
-    haircut: Haircut
-    time: LiquidationTime
-    volatility: Volatility
-    age_seconds: int | None
-    """of the price; None where there is none, and UNKNOWN_AGE was taken"""
-    depth: Depth | None
-    """of its pools on its chain, where they were read"""
-    notes: tuple[str, ...]
-    """what was not known, and what stood in for it"""
-
-
-@dataclass(frozen=True, slots=True)
 class HaircutRun:
-    """Everything that one command gives."""
+    """Haircuts and the blocks they stand on."""
 
     size_usd: Decimal
     snapshots: tuple[Snapshot, ...]
     haircuts: tuple[AssetHaircut, ...]
     gaps: tuple[Gap, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ChainFacts:
-    """What one chain told for haircuts."""
-
-    snapshot: Snapshot
-    feeds: FeedAnswers | None = None
-    history: tuple[PriceSeries, ...] = ()
-    pools: Pools = field(default_factory=Pools)
-    gaps: tuple[Gap, ...] = ()
 
 
 async def take_haircuts(request: HaircutRequest, progress: Progress | None = None) -> HaircutRun:
@@ -112,12 +64,29 @@ async def take_haircuts(request: HaircutRequest, progress: Progress | None = Non
     async with Network(configuration, rpc_overrides=rpc_overrides(request.rpc, configuration)) as network:
         facts = await asyncio.gather(
             *(
-                _read(network.client(chain), own, pins.get(chain), listed, bool(request.assets), report)
+                read_facts(network.client(chain), ChainMemory(), own, listed, report, time.time, pins.get(chain))
                 for chain, own in by_chain.items()
-                if _configured(chain, configuration)
+                if chain in configuration.chains
             )
         )
-    return judged(request, tokens, facts)
+    movements = Movements(histories(facts), request.implied)
+    return HaircutRun(
+        request.size_usd,
+        tuple(one.snapshot for one in facts),
+        tuple(judge_asset(one, request.size_usd, movements) for one in asset_facts(tokens, facts, listed)),
+        tuple(gap for one in facts for gap in one.gaps),
+    )
+
+
+def parse_size(text: str) -> Decimal:
+    """Value of a holding in USD; InputError for what is none."""
+    try:
+        size = Decimal(text)
+    except InvalidOperation:
+        size = Decimal(-1)
+    if not (size.is_finite() and SMALLEST_SIZE <= size <= LARGEST_SIZE):
+        raise InputError(f"{text!r} is not a number of dollars from a cent to a trillion")
+    return size
 
 
 def chosen_tokens(words: Sequence[str], chains: Sequence[ChainId], listed: Registry) -> tuple[Token, ...]:
@@ -154,99 +123,3 @@ def parse_asset(text: str) -> AssetId:
     if namespace == "slip44" and reference.isdecimal():
         return native(parse_chain(chain), int(reference))
     raise InputError(f"{text}: expected a symbol or a CAIP-19 id such as eip155:1/erc20:0x…")
-
-
-def judged(request: HaircutRequest, tokens: Sequence[Token], facts: Sequence[ChainFacts], policy: Policy = DEFAULT) -> HaircutRun:
-    """Haircuts from what was read. Pure."""
-    listed = registry()
-    feeds = [one.feeds for one in facts if one.feeds is not None]
-    traded = {token for one in facts for pair in one.pools.pairs for token in (pair.sold, pair.paid)}
-    traded |= {token for one in facts for pool in one.pools.pools for token in (pool.sold, pool.paid)}
-    prices = price_book([*tokens, *traded], feeds)
-    series = by_factor(best_series(one for chain in facts for one in chain.history))
-    pools = {asset: depth for one in facts for asset, depth in depths(one.pools, prices).items()}
-    unread = {asset for one in facts for asset in one.pools.unread}
-    known = []
-    for token in tokens:
-        contract = _contract(token, listed)
-        known.append(_judge(token, request, prices, series, policy, pools.get(contract), contract in unread))
-    return HaircutRun(request.size_usd, tuple(one.snapshot for one in facts), tuple(known), tuple(gap for one in facts for gap in one.gaps))
-
-
-def _judge(
-    token: Token,
-    request: HaircutRequest,
-    prices: PriceBook,
-    series: Mapping[str, PriceSeries],
-    policy: Policy,
-    depth: Depth | None,
-    unread: bool,
-) -> AssetHaircut:
-    price = prices.get(token.asset)
-    age = price.age_seconds if price is not None and price.value is not None else None
-    notes = [] if age is not None else [f"no price on chain: taken to be {UNKNOWN_AGE // 3600} hours old"]
-    # one position of the asked size; the price does not matter, so a token is taken to be worth 1 USD
-    leg = Leg(token.asset, token.symbol, SCALE, Side.IDLE, int(request.size_usd.scaleb(SCALE)), 0, ())
-    held = Portfolio((), (), (), (Position(token.chain, "wallet", token.asset, HOLDER, (leg,)),), tokens={token.asset: token})
-    one = Decimal(1)
-    worth = {token.asset: Price(token.asset, one, one, one, age or 0, PriceQuality.FRESH, 1.0, ("asked",))}
-    exposures = expose(held, value_portfolio(held, worth))
-    moving = volatilities(exposures.factors, exposures.classes, series)
-    (factor,) = exposures.factors
-    if factor in request.implied:
-        moving = {factor: with_implied(moving[factor], request.implied[factor])}
-    if moving[factor].path is None:
-        notes.append(f"no usable price history of {factor}: its class, {moving[factor].factor_class.value}, stands in")
-    if exposures.classes[factor] is FactorClass.UNKNOWN:
-        notes.append("not listed: taken to be as bad as such tokens are")
-    if depth is None:
-        notes.append("pools were not told: volume of the class only" if unread else "no pools read: volume of the class only")
-    model = HaircutModel(exposures, moving, policy, {(token.chain, factor): depth} if depth is not None else {})
-    seconds = float(age if age is not None else UNKNOWN_AGE)
-    cut = model.haircut(exposures.leg_shapes[None, 0, 0], seconds, token.asset)
-    return AssetHaircut(token, cut, model.time(0, seconds, token.chain), moving[factor], age, depth, tuple(notes))
-
-
-async def _read(
-    client: ChainClient, tokens: Sequence[Token], number: int | None, listed: Registry, with_depth: bool, report: Progress
-) -> ChainFacts:
-    chain = client.chain
-    report(chain, "head")
-    try:
-        block = await pin_block(client, number)
-    except EndpointError as error:
-        return _unreachable(chain, str(error))
-    reader = PriceReader(chain)
-    sold = list(dict.fromkeys(_sold(token, listed) for token in tokens))[:DEPTH_OF_AT_MOST] if with_depth and listed.tokens(chain) else []
-    async with PinnedReads(client, block) as reads:
-        report(chain, "feeds and pools")
-
-        async def histories() -> tuple[FeedAnswers, tuple[PriceSeries, ...]]:
-            answers = await reader.read_feeds(reads)
-            return answers, await reader.read_history(reads, sorted({token.factor for token in tokens}), answers)
-
-        (feeds, history), pools = await asyncio.gather(histories(), read_pools(reads, chain, sold, listed))
-        silence = reads.silence or reads.orphaned
-    report(chain, "done")
-    if silence:
-        return _unreachable(chain, silence)
-    gaps = tuple(Gap(chain, "prices", f"price history of {factor}", why) for factor, why in sorted(reader.unread_history.items()))
-    return ChainFacts(Snapshot(chain, block, SnapshotStatus.OK), feeds, history, pools, gaps)
-
-
-def _unreachable(chain: ChainId, why: str) -> ChainFacts:
-    gap = Gap(chain, "*", "prices, their history and pools", why)
-    return ChainFacts(Snapshot(chain, None, SnapshotStatus.UNREACHABLE, why), gaps=(gap,))
-
-
-def _configured(chain: ChainId, configuration: ChainsConfiguration) -> bool:
-    return chain in configuration.chains
-
-
-def _sold(token: Token, listed: Registry) -> Token:
-    """What pools know the token as."""
-    return listed.wrapped_native(token.chain) if token.kind is TokenKind.NATIVE else token
-
-
-def _contract(token: Token, listed: Registry) -> AssetId:
-    return _sold(token, listed).asset if listed.tokens(token.chain) else token.asset

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from aggregator.engine.document import snapshot_document
 from aggregator.engine.figures import fraction, plain, up
-from aggregator.engine.haircuts import AssetHaircut, HaircutRun
+from aggregator.engine.haircuts import HaircutRun
 from aggregator.engine.haircuts_backtest import Backtest, ModelRecord, symbols_in_order
+from aggregator.engine.haircuts_judgement import AssetHaircut
 from aggregator.engine.history_file import instant
 from aggregator.engine.schema import CoverageDocument, Document, GapDocument, HaircutDocument, SnapshotDocument
 from aggregator.risk.haircut_depth import STRESS
@@ -106,7 +107,10 @@ class DepthDocument(Document):
 
 
 class AssetHaircutDocument(Document):
-    """`haircut` = 1 − (1−market)(1−liquidity)(1−basis)(1−structure), rounded up. `notes`: what was not known and what stood in for it."""
+    """`haircut` = 1 − (1−market)(1−liquidity)(1−basis)(1−structure), rounded up. `notes`: what was not known and what stood in for it.
+
+    `price_quality`: fresh, stale, bounded (held at the feed's minimum or maximum) or missing.
+    """
 
     asset: str
     symbol: str
@@ -116,6 +120,7 @@ class AssetHaircutDocument(Document):
     liquidation_days: LiquidationTimeDocument
     volatility: VolatilityDocument
     price_age_seconds: int | None
+    price_quality: str
     depth: DepthDocument | None
     notes: list[str]
 
@@ -137,17 +142,18 @@ def haircuts_document(run: HaircutRun) -> HaircutsDocument:
         schema="crossmargin/haircuts/1",
         size_usd=plain(run.size_usd),
         snapshots=[snapshot_document(one) for one in run.snapshots],
-        haircuts=[_asset(one) for one in run.haircuts],
+        haircuts=[asset_document(one) for one in run.haircuts],
         coverage=CoverageDocument(complete=not missing, missing=missing),
     )
 
 
-def _asset(one: AssetHaircut) -> AssetHaircutDocument:
-    cut, time, moving = one.haircut, one.time, one.volatility
+def asset_document(one: AssetHaircut) -> AssetHaircutDocument:
+    """One asset's part of it."""
+    facts, cut, time, moving = one.facts, one.haircut, one.time, one.volatility
     return AssetHaircutDocument(
-        asset=one.token.asset,
-        symbol=one.token.symbol,
-        chain=one.token.chain,
+        asset=facts.token.asset,
+        symbol=facts.token.symbol,
+        chain=facts.token.chain,
         haircut=fraction(cut.share, 6),
         parts=HaircutDocument(
             market=up(cut.market, 6), liquidity=up(cut.liquidity, 6), basis=up(cut.basis, 6), structure=up(cut.structure, 6)
@@ -168,9 +174,10 @@ def _asset(one: AssetHaircut) -> AssetHaircutDocument:
             history_days=moving.days,
             path_quantile=moving.path,
         ),
-        price_age_seconds=one.age_seconds,
-        depth=DepthDocument(usd_within_edge=one.depth.usd, counted_usd=STRESS * one.depth.usd, pools=one.depth.pools)
-        if one.depth
+        price_age_seconds=facts.age_seconds,
+        price_quality=facts.quality.value,
+        depth=DepthDocument(usd_within_edge=facts.depth.usd, counted_usd=STRESS * facts.depth.usd, pools=facts.depth.pools)
+        if facts.depth
         else None,
         notes=list(one.notes),
     )
