@@ -166,10 +166,11 @@ async def keep_alerts(connection: AsyncConnection, alerts: Sequence[StoredAlert]
 
 
 async def alerts_page(
-    connection: AsyncConnection, limit: int, before: int | None = None, severities: Sequence[str] = ()
+    connection: AsyncConnection, limit: int, before: int | None = None, severities: Sequence[str] = (), owner: Address | None = None
 ) -> tuple[tuple[StoredAlert, ...], int | None]:
-    """Alerts that concern everybody, the newest first, and where the next older page begins."""
-    wanted = sa.select(ALERTS).where(ALERTS.c.owner.is_(None)).order_by(ALERTS.c.id.desc()).limit(limit + 1)
+    """Alerts about an owner, or those that concern everybody, the newest first, and where the next older page begins."""
+    about = ALERTS.c.owner.is_(None) if owner is None else ALERTS.c.owner == owner
+    wanted = sa.select(ALERTS).where(about).order_by(ALERTS.c.id.desc()).limit(limit + 1)
     if before is not None:
         wanted = wanted.where(ALERTS.c.id < before)
     if severities:

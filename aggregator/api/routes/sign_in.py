@@ -13,13 +13,14 @@ from pydantic import Field
 from aggregator.api.context import app_of
 from aggregator.api.contract_wallets import Proof, prove, unwrapped
 from aggregator.api.middleware import spend
-from aggregator.api.operation import Body, Operation, body_of, json_response
+from aggregator.api.operation import Body, Operation, Query, body_of, json_response, query_of
 from aggregator.api.owners import COLD_COST
 from aggregator.api.problem import Problem
 from aggregator.api.siwe import LONGEST_MESSAGE, SignIn, message_digest, read_message, signer_of
 from aggregator.api.times import shown
 from aggregator.engine.schema import Document
 from aggregator.model.errors import InputError
+from aggregator.model.identifiers import checksum, parse_address
 from aggregator.store import access
 
 SECOND = 1_000_000
@@ -30,12 +31,19 @@ MOST_OTHERS = 15
 BAD_NONCE = "the nonce was not given out here, was used before, or has expired"
 
 
+class NonceQuery(Query):
+    """`address`: who will sign."""
+
+    address: Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")] | None = None
+
+
 class NonceDocument(Document):
-    """`domain`: what the message must name."""
+    """`domain` and `address`: what the message must name; wallets hand out addresses without the checksum that it needs."""
 
     nonce: str
     domain: str
     expires_at: str
+    address: str | None = None
 
 
 class SignedMessage(Body):
@@ -60,11 +68,13 @@ class SessionDocument(Document):
 
 
 async def nonce(request: web.Request) -> web.StreamResponse:
+    query = query_of(request, NonceQuery)
+    address = checksum(parse_address(query.address)) if query.address is not None else None
     app = app_of(request)
     now = app.now()
     until = now + NONCE_SECONDS * SECOND
     made = await app.database.write(lambda connection: access.create_nonce(connection, now, until))
-    return json_response(NonceDocument(nonce=made, domain=own_domain(request), expires_at=shown(until)))
+    return json_response(NonceDocument(nonce=made, domain=own_domain(request), expires_at=shown(until), address=address))
 
 
 async def sign_in(request: web.Request) -> web.StreamResponse:
@@ -142,7 +152,9 @@ def _unmapped(text: str) -> IPv4Address | IPv6Address:
 
 
 routes = (
-    Operation("POST", "/v1/sign-in/nonce", "nonce", "A number for one sign-in", nonce, answer=NonceDocument, problems=(421, 503)),
+    Operation(
+        "POST", "/v1/sign-in/nonce", "nonce", "A number for one sign-in", nonce, answer=NonceDocument, query=NonceQuery, problems=(421, 503)
+    ),
     Operation(
         "POST",
         "/v1/sign-in",

@@ -25,21 +25,28 @@ class AlertsQuery(Query):
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     before: Annotated[str, Field(max_length=32)] | None = None
 
+    @property
+    def graver(self) -> tuple[str, ...]:
+        """All severities that are wanted; none where every one is."""
+        return SEVERITIES[SEVERITIES.index(self.severity) :] if self.severity is not None else ()
+
 
 async def alerts(request: web.Request) -> web.StreamResponse:
     query = query_of(request, AlertsQuery)
-    graver = SEVERITIES[SEVERITIES.index(query.severity) :] if query.severity is not None else ()
     app = app_of(request)
     async with app.database.reading() as connection:
-        found, before = await watch.alerts_page(connection, query.limit, place(query.before), graver)
+        found, before = await watch.alerts_page(connection, query.limit, place(query.before), query.graver)
     population = app.systemic.population
     _, _, coverage = basis(app.systemic, "systemic alerts", population.evidence if population else None)
     return json_response(
-        AlertsDocument(alerts=tuple(_item(one) for one in found), before=cursor(before) if before is not None else None, coverage=coverage)
+        AlertsDocument(
+            alerts=tuple(alert_item(one) for one in found), before=cursor(before) if before is not None else None, coverage=coverage
+        )
     )
 
 
-def _item(one: StoredAlert) -> AlertItem:
+def alert_item(one: StoredAlert) -> AlertItem:
+    """A stored alert as it is listed."""
     body = orjson.loads(one.body)
     return AlertItem(
         id=one.identifier,

@@ -1,14 +1,16 @@
-// The shell: addresses of pages, the search, colours, and the live connection.
+// The shell: addresses of pages, the search, colours, and what follows the stream.
 
-import * as api from './api.js'
 import { redraw } from './charts.js'
-import { h } from './dom.js'
+import * as live from './live.js'
 import { ownerPage } from './owner.js'
+import * as recent from './recent.js'
 import * as states from './states.js'
+import { follow } from './stream.js'
 import { systemicPage } from './systemic.js'
+import { welcome } from './welcome.js'
 
+const OFTEN_MILLISECONDS = 1_000
 const view = document.getElementById('view')
-const live = document.getElementById('live')
 const find = document.getElementById('find')
 const theme = document.getElementById('theme')
 let leave = () => {}
@@ -18,51 +20,47 @@ async function show() {
   const stop = new AbortController()
   leave = () => stop.abort()
   const [, page, rest] = location.pathname.split('/')
-  const name = page === 'owner' && rest ? decodeURIComponent(rest) : null
+  const name = page === 'owner' && rest ? decoded(rest) : null
   for (const link of document.querySelectorAll('nav a')) {
     if (link.pathname === (page === 'systemic' ? '/systemic' : '/')) link.setAttribute('aria-current', 'page')
     else link.removeAttribute('aria-current')
   }
   document.title = name ? `${name} · Crossmargin` : page === 'systemic' ? 'Systemic · Crossmargin' : 'Crossmargin'
   find.elements.owner.value = name ?? ''
-  live.textContent = 'Not connected'
-  if (name) await followed(stop.signal, `?owner=${encodeURIComponent(name)}`, ['health', 'alert', 'withdrawn'], ownerPage(view, name, stop.signal))
-  else if (page === 'systemic') await followed(stop.signal, '', ['systemic', 'alert'], systemicPage(view, stop.signal))
-  else if (page === '') view.replaceChildren(welcome())
+  live.connection('none')
+  if (name) await followed(stop.signal, `?owner=${encodeURIComponent(name)}&kind=health,withdrawn`, await ownerPage(view, name, stop.signal))
+  else if (page === 'systemic') await followed(stop.signal, '?kind=systemic,alert', await systemicPage(view, stop.signal))
+  else if (page === '') view.replaceChildren(welcome(recent.list()))
   else view.replaceChildren(states.empty('No such page', 'Look for an owner above, or go to the systemic page.', 'h1'))
 }
 
-/** Once the page stands, refresh it whenever the stream says that something changed: at most once a second. */
-async function followed(signal, query, types, page) {
-  const refresh = await page
-  if (signal.aborted) return
-  let timer = 0
-  const words = { live: 'Live: changes appear by themselves', waiting: 'Connecting again…', off: 'Not live: reload to see changes' }
-  const heard = () => {
-    if (timer) return
-    timer = setTimeout(() => {
-      timer = 0
-      if (!signal.aborted) refresh()
-    }, 1000)
+function decoded(text) {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
   }
-  const source = api.follow(query, types, heard, (state) => {
-    live.textContent = words[state]
-    live.dataset.state = state
-  })
-  signal.addEventListener('abort', () => {
-    clearTimeout(timer)
-    source.close()
-  })
 }
 
-function welcome() {
-  return h(
-    'div',
-    { class: 'welcome' },
-    h('h1', {}, 'One portfolio, one margin health'),
-    h('p', {}, 'Everything an owner has lent, borrowed, pooled, wrapped and traded, on every chain, read at one moment: how much a fall would take, which account falls first, and what helps.'),
-    h('p', { class: 'soft' }, 'Put an address or a name into the field above. The address of the page is the link to share.'),
-  )
+/** Once the page stands, tells it what the stream says: at most once a second, the newest of each kind of event. */
+async function followed(signal, query, heard) {
+  if (signal.aborted || !heard) return
+  const waiting = new Map()
+  let timer = 0
+  follow(query, {
+    signal,
+    heard: (event, data) => {
+      waiting.set(event, data)
+      timer ||= setTimeout(() => {
+        timer = 0
+        const news = new Map(waiting)
+        waiting.clear()
+        if (!signal.aborted) heard(news)
+      }, OFTEN_MILLISECONDS)
+    },
+    state: (state) => !signal.aborted && live.connection(state),
+  })
+  signal.addEventListener('abort', () => clearTimeout(timer))
 }
 
 function go(path) {
@@ -82,7 +80,7 @@ document.addEventListener('click', (event) => {
   const link = event.target.closest('a[data-link]')
   if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
   event.preventDefault()
-  go(link.pathname)
+  go(link.pathname + link.search)
 })
 
 const THEMES = ['system', 'light', 'dark']
@@ -92,25 +90,18 @@ function colour(name) {
   else document.documentElement.dataset.theme = name
   theme.setAttribute('aria-label', `Colours: ${name === 'system' ? 'as the system' : name}`)
   theme.title = theme.getAttribute('aria-label')
+  theme.firstElementChild.textContent = { system: '◐', light: '○', dark: '●' }[name]
   redraw()
 }
 
-let chosen = 'system'
-try {
-  chosen = localStorage.getItem('theme') ?? 'system'
-} catch {
-  // a browser that stores nothing
-}
+let chosen = recent.kept('theme', 'system')
 colour(THEMES.includes(chosen) ? chosen : 'system')
 theme.addEventListener('click', () => {
   chosen = THEMES[(THEMES.indexOf(chosen) + 1) % THEMES.length]
-  try {
-    localStorage.setItem('theme', chosen)
-  } catch {
-    // as above
-  }
+  recent.keep('theme', chosen)
   colour(chosen)
 })
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw)
 addEventListener('popstate', show)
+live.start()
 show()

@@ -15,22 +15,28 @@ export function colours() {
   const style = getComputedStyle(document.documentElement)
   const of = (name) => style.getPropertyValue(`--${name}`).trim()
   return {
-    text: of('text'), soft: of('soft'), line: of('line'), accent: of('accent'), good: of('good'), warn: of('warn'), bad: of('bad'), card: of('card'),
-    series: ['one', 'two', 'three', 'four', 'five', 'six'].map((name) => of(`series-${name}`)),
+    text: of('text'), soft: of('soft'), line: of('line'), accent: of('accent'), warn: of('warn'), bad: of('bad'), card: of('card'), sunk: of('sunk'), onAccent: of('on-accent'),
+    series: ['one', 'two', 'three', 'four'].map((name) => of(`series-${name}`)), font: of('font'),
   }
 }
 
 /**
- * A figure with a caption that says what it shows. `option` makes the chart's option from the colours, so that a change of theme
- * only asks again.
+ * A figure `{figure, show}`. `show(label, option)` draws: `label` says what is seen, `option` makes the chart's option from the colours,
+ * so that a change of theme only asks again. The place is kept free before anything is drawn.
  */
-export function chart(label, option, { height = 260 } = {}) {
-  const canvas = h('div', { class: 'chart', role: 'img', 'aria-label': label })
-  canvas.style.height = `${height}px`
-  const figure = h('figure', {}, canvas, h('figcaption', {}, label))
-  const one = { canvas, option, instance: null }
-  queueMicrotask(() => draw(one))
-  return figure
+export function chart({ height = 260, caption = true } = {}) {
+  const canvas = h('div', { class: 'chart', role: 'img', style: { height: `${height}px` } })
+  const words = h('figcaption', { class: caption ? '' : 'unseen' })
+  const one = { canvas, option: null, instance: null }
+  return {
+    figure: h('figure', { 'data-own': true }, canvas, words),
+    show(label, option) {
+      canvas.setAttribute('aria-label', label)
+      words.textContent = label
+      one.option = option
+      queueMicrotask(() => draw(one))
+    },
+  }
 }
 
 async function draw(one) {
@@ -67,16 +73,19 @@ export function base(palette) {
     animation: !matchMedia('(prefers-reduced-motion: reduce)').matches,
     animationDuration: 250,
     color: palette.series,
-    textStyle: { color: palette.text, fontFamily: 'inherit' },
-    grid: { left: 8, right: 16, top: 28, bottom: 8, containLabel: true },
-    tooltip: { trigger: 'axis', renderMode: 'richText', backgroundColor: palette.card, borderColor: palette.line, textStyle: { color: palette.text } },
-    legend: { top: 0, left: 0, icon: 'roundRect', textStyle: { color: palette.soft, fontSize: 13 }, itemWidth: 14, itemHeight: 4 },
+    textStyle: { color: palette.text, fontFamily: palette.font },
+    grid: { left: 4, right: 14, top: 36, bottom: 4, containLabel: true },
+    tooltip: {
+      trigger: 'axis', renderMode: 'richText', confine: true, backgroundColor: palette.card, borderColor: palette.line, padding: [8, 12],
+      textStyle: { color: palette.text, fontSize: 13 }, axisPointer: { lineStyle: { color: palette.soft, type: 'solid', width: 1 } },
+    },
+    legend: { top: 0, left: 0, icon: 'roundRect', textStyle: { color: palette.soft, fontSize: 13 }, itemWidth: 14, itemHeight: 4, itemGap: 18 },
   }
 }
 
 export function axis(palette, more = {}) {
   return {
-    axisLine: { lineStyle: { color: palette.line } }, axisTick: { show: false }, axisLabel: { color: palette.soft, fontSize: 12, hideOverlap: true },
-    splitLine: { lineStyle: { color: palette.line, opacity: 0.5 } }, nameTextStyle: { color: palette.soft }, ...more,
+    axisLine: { show: false }, axisTick: { show: false }, splitLine: { lineStyle: { color: palette.line } }, nameTextStyle: { color: palette.soft, fontSize: 12 },
+    ...more, axisLabel: { color: palette.soft, fontSize: 12, hideOverlap: true, ...more.axisLabel },
   }
 }

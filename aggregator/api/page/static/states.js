@@ -1,10 +1,18 @@
 // What stands where figures do not: loading, empty, stale, partial, and what went wrong.
 
 import { card, h } from './dom.js'
-import { chain, named } from './format.js'
+import { chain, humane, protocol } from './words.js'
 
-export function loading(what) {
-  return h('div', { class: 'state', role: 'status', 'aria-busy': 'true' }, h('span', { class: 'spin', 'aria-hidden': 'true' }), `Reading ${what}…`)
+/** Lines where text will be, so that nothing moves when it comes. */
+export function loading(what, lines = 3) {
+  const bones = Array.from({ length: lines }, (_, line) => h('i', { class: 'bone', style: { width: `${92 - ((line * 23) % 50)}%` } }))
+  return h('div', { class: 'loading', role: 'status', 'aria-busy': 'true' }, h('span', { class: 'unseen' }, `Reading ${what}…`), bones)
+}
+
+/** The shape of a page that is being read: `cards` are [id, title, lines]. */
+export function skeleton(what, groups) {
+  const cards = (list) => list.map(([id, title, lines]) => card(`${id}-loading`, title, {}, loading(`${title.toLowerCase()} of ${what}`, lines)))
+  return groups.map(({ kind, list }) => h('div', { class: kind }, cards(list)))
 }
 
 export function empty(title, text, heading = 'h2') {
@@ -17,45 +25,47 @@ export function failed(problem, again, heading = 'h3') {
     'div',
     { class: 'state bad', role: 'alert' },
     h(heading, {}, problem.title ?? 'Something went wrong'),
-    h('p', {}, problem.detail || problem.message || 'The page could not show this.'),
+    h('p', {}, humane(problem.detail || problem.message || 'The page could not show this.')),
     again && h('button', { type: 'button', onclick: again }, 'Try again'),
   )
 }
 
 /** What was not read, by name. Nothing where coverage is complete. */
-export function partial(coverage) {
+export function partial(coverage, symbols) {
   if (!coverage || coverage.complete) return null
   const missing = coverage.missing ?? []
+  const gap = (one) => {
+    const where = [one.protocol === '*' ? '' : protocol(one.protocol), one.chain === '*' ? '' : `on ${chain(one.chain)}`].filter(Boolean).join(' ')
+    return h('li', {}, h('strong', {}, humane(one.what, symbols)), where ? ` · ${where}` : '', h('span', { class: 'soft' }, `: ${humane(one.why, symbols)}`))
+  }
   return h(
     'div',
     { class: 'note warn', role: 'status' },
-    h('strong', {}, `${missing.length === 1 ? 'One thing' : `${missing.length} things`} could not be read. `),
-    'What is owned is at least this much; figures that a missing debt could change are withheld.',
-    h(
-      'details',
-      {},
-      h('summary', {}, 'What is missing'),
-      h('ul', {}, missing.slice(0, 50).map((gap) => h('li', {}, `${named(gap.protocol)} on ${chain(gap.chain)}: ${gap.what} (${gap.why})`))),
-    ),
+    h('p', {}, h('strong', {}, `${missing.length === 1 ? 'One thing' : `${missing.length} things`} could not be read. `), 'What is owned is at least what stands here. Figures that a missing debt could change are left open rather than guessed.'),
+    h('ul', { class: 'gaps' }, missing.slice(0, 3).map(gap)),
+    missing.length > 3 && h('details', { id: 'missing' }, h('summary', {}, `${missing.length - 3} more`), h('ul', { class: 'gaps' }, missing.slice(3, 100).map(gap))),
   )
 }
 
-/** Chains whose newest block is old. */
-export function stale(snapshots) {
-  const old = (snapshots ?? []).filter((one) => one.status === 'stale')
+/** Chains whose newest block is old, or that were not reached. */
+export function stale(snapshots, symbols) {
+  const old = (snapshots ?? []).filter((one) => one.status !== 'ok')
   if (!old.length) return null
-  const names = old.map((one) => chain(one.chain)).join(', ')
-  return h('div', { class: 'note', role: 'status' }, h('strong', {}, 'Old blocks. '), `${names}: the newest block is older than usual; figures stand for that time.`)
+  return h(
+    'div',
+    { class: 'note', role: 'status' },
+    h('p', {}, h('strong', {}, old.some((one) => one.status === 'stale') ? 'Old blocks. ' : 'Not reached. '), 'Figures stand for the blocks that are named, not for now.'),
+    h('ul', { class: 'gaps' }, old.map((one) => h('li', {}, h('strong', {}, chain(one.chain)), h('span', { class: 'soft' }, `: ${humane(one.detail ?? one.status, symbols)}`)))),
+  )
 }
 
-/** A card that loads by itself, so that one failure leaves the rest of the page. */
-export function lazyCard(id, title, what, load, show) {
-  const body = h('div', {})
-  const section = card(id, title, body)
+/** A card that loads by itself, so that one failure leaves the rest of the page. `show` makes its content of the answer. */
+export function lazyCard(id, title, what, load, show, { lines = 4, aside = null } = {}) {
+  const body = h('div', { class: 'body' }, loading(what, lines))
+  const section = card(id, title, { aside }, body)
   const start = async () => {
-    body.replaceChildren(loading(what))
     try {
-      body.replaceChildren(...[show(await load())].flat())
+      body.replaceChildren(...[show(await load(), start)].flat().filter(Boolean))
     } catch (problem) {
       if (problem.name !== 'AbortError') body.replaceChildren(failed(problem, start))
     }
