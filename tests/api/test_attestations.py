@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -97,6 +98,7 @@ async def test_the_gateway_answers_by_address_and_by_post(signing: tuple[Served,
         ("/v1/scores/{owner}/attestation", 400, "bad-query"),
         ("/v1/scores/{owner}/attestation?chain_id=1&verifier=0x12", 400, "bad-query"),
         ("/v1/scores/eip155:1:{owner}/attestation?chain_id=1&verifier={verifier}", 400, "bad-input"),
+        ("/v1/scores/eip155:1:{owner}/attestation?chain_id=1&verifier={verifier}&epoch=newest", 400, "bad-input"),
         ("/v1/scores/{owner}/attestation?chain_id=1&verifier={verifier}&epoch=3", 404, "not-in-epoch"),
     ],
 )
@@ -104,6 +106,22 @@ async def test_what_cannot_be_answered_says_so(signing: tuple[Served, Address], 
     served, verifier = signing
     got, problem = await served.get(path.format(owner=witness, verifier=verifier))
     assert (got, problem["type"].rsplit("/", 1)[1]) == (status, kind)
+
+
+async def test_a_signer_that_fails_is_not_the_askers_fault(deployed: World, tmp_path: Path, witness: str) -> None:
+    script, began = tmp_path / "sign.py", tmp_path / "began"
+    script.write_text(
+        "import json, pathlib, sys\nfrom eth_account import Account\n"
+        f"began = pathlib.Path({str(began)!r})\n"
+        "if began.exists():\n    sys.exit('a secret of the signer')\nbegan.touch()\n"
+        f"print(Account.sign_typed_data('0x{SECRET}', full_message=json.load(sys.stdin)).signature.hex())\n"
+    )
+    async with serving(deployed, tmp_path, (witness,), signer_command=f"{sys.executable} {script}") as served:
+        status, problem = await served.get(f"/v1/scores/{witness}/attestation?chain_id=1&verifier={witness}")
+        data = encode_request(Request(Address(witness.lower()), Domain(1, SIGNER.address)))
+        assert (status, problem["type"].rsplit("/", 1)[1]) == (503, "no-signature")
+        assert "secret" not in str(problem)
+        assert (await served.get(f"/v1/ccip/{witness}/{data}"))[0] == 503, "so that a client asks the next gateway"
 
 
 async def test_a_service_without_a_key_signs_nothing(served: Served, witness: str) -> None:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from aggregator.chains.arguments import OwnerAddress
 from aggregator.engine.live import attesting
-from aggregator.engine.live.attesting import EPOCHS_IN_MEMORY, Attester
+from aggregator.engine.live.attesting import Attester
 from aggregator.engine.live.live import Live
 from aggregator.engine.settings import Settings
 from aggregator.model.identifiers import Address
@@ -107,18 +107,18 @@ async def test_proofs_are_the_same_after_a_restart(live: Follower) -> None:
     before = live.attester()
     head = await before.seal()
     assert head is not None and head.number == int(live.clock.seconds) // PERIOD and head.count == 2
-    proofs = [await before.included(owner, DOMAIN, head.number) for owner in (OWNER, ANOTHER)]
+    proofs = [await before.included(OwnerAddress(owner), DOMAIN, head.number) for owner in (OWNER, ANOTHER)]
     live.says()
     after = live.attester()
     assert not after.at_hand(head.number)
     assert await after.newest() == head
-    assert [await after.included(owner, DOMAIN, head.number) for owner in (OWNER, ANOTHER)] == proofs
+    assert [await after.included(OwnerAddress(owner), DOMAIN, head.number) for owner in (OWNER, ANOTHER)] == proofs
     assert after.at_hand(head.number)
     for proof in proofs:
         assert all(one.holds for one in verify(proof, NOW + 100, [SIGNER.address], expected=DOMAIN))
     for owner, number in ((Address("0x" + "c3" * 20), head.number), (OWNER, head.number + 1)):
         with pytest.raises(KeyError):
-            await after.included(owner, DOMAIN, number)
+            await after.included(OwnerAddress(owner), DOMAIN, number)
 
 
 async def test_a_restart_within_the_period_seals_nothing_new(live: Follower, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ async def test_two_services_on_one_database_never_differ(live: Follower, clock: 
     for one in both:
         for head in heads:
             assert head is not None
-            assert (await one.included(OWNER, DOMAIN, head.number)).inclusion is not None
+            assert (await one.included(OwnerAddress(OWNER), DOMAIN, head.number)).inclusion is not None
 
 
 async def test_nothing_is_shown_that_was_not_stored(live: Follower, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,18 +221,20 @@ async def test_a_damaged_epoch_is_not_given(live: Follower, caplog: pytest.LogCa
         async with live.database.writing() as connection:
             await connection.execute(sa.update(epochs.EPOCHS).values(**values))
         with pytest.raises(KeyError):
-            await other.included(OWNER, DOMAIN, head.number)
+            await other.included(OwnerAddress(OWNER), DOMAIN, head.number)
     assert caplog.text.count("cannot be read from the database") == 3
 
 
-async def test_few_epochs_are_held_in_memory(live: Follower, clock: Clock) -> None:
+@pytest.mark.parametrize(("room", "held"), [(1, 2), (7, 3), (8, 4)])
+async def test_memory_is_bounded_by_statements(live: Follower, clock: Clock, monkeypatch: pytest.MonkeyPatch, room: int, held: int) -> None:
+    monkeypatch.setattr(attesting, "STATEMENTS_IN_MEMORY", room)
     one = live.attester()
     heads = []
-    for number in range(EPOCHS_IN_MEMORY + 2):
+    for number in range(4):
         clock.seconds += PERIOD
         live.says(*(replace(at(int(clock.seconds)), owner=owner, score=number) for owner in (OWNER, ANOTHER)))
         heads.append(await one.seal())
     for number, head in enumerate(heads):
         assert head is not None
-        assert (await one.included(OWNER, DOMAIN, head.number)).statement.score == number
-    assert sum(one.at_hand(head.number) for head in heads if head is not None) == EPOCHS_IN_MEMORY
+        assert (await one.included(OwnerAddress(OWNER), DOMAIN, head.number)).statement.score == number
+    assert sum(one.at_hand(head.number) for head in heads if head is not None) == held

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from aggregator.api.context import app_of
 from aggregator.api.middleware import spend
@@ -18,7 +21,10 @@ from aggregator.engine.schema import Document
 from aggregator.model.identifiers import Address, checksum, parse_address
 from aggregator.publish.attestation.document import ScoreAttestation
 from aggregator.publish.attestation.gateway import answer
+from aggregator.publish.attestation.signer import SignerError
 from aggregator.publish.attestation.statement import Domain, MarginScore
+
+log = logging.getLogger(__name__)
 
 HEX_DATA = r"^0x[0-9a-fA-F]{0,1024}(\.json)?$"
 ADDRESS = r"^0x[0-9a-fA-F]{40}$"
@@ -57,18 +63,23 @@ class EpochSummary(Document):
 
 
 async def attestation(request: web.Request) -> web.StreamResponse:
+    with _signing():
+        return _fresh(await _attestation(request))
+
+
+async def _attestation(request: web.Request) -> ScoreAttestation:
     signing = _attester(request)
     owner, asked = await named_owner(request), query_of(request, AttestationQuery)
     domain = Domain(asked.chain_id, parse_address(asked.verifier))
     if asked.epoch is None:
         await current(request, owner)
-        return json_response(await signing.attestation(owner, domain))
+        return await signing.attestation(owner, domain)
     number = await _number(signing, asked.epoch)
     if number is not None and not signing.at_hand(number):
         spend(request, COLD_COST - 1)
     try:
         if number is not None:
-            return json_response(await signing.included(owner.address, domain, number))
+            return await signing.included(owner, domain, number)
     except KeyError:
         pass
     raise Problem(404, "not-in-epoch", "that epoch is not kept, or has no score of this owner: only watched owners stand in epochs")
@@ -115,7 +126,25 @@ async def _lookup(request: web.Request, data: str) -> web.StreamResponse:
         await current(request, owner)
         return await signing.statement(owner)
 
-    return json_response(LookupDocument(data=await answer(data.removesuffix(".json"), score_of, signing.signer)))
+    with _signing():
+        return _fresh(LookupDocument(data=await answer(data.removesuffix(".json"), score_of, signing.signer)))
+
+
+def _fresh(document: BaseModel) -> web.Response:
+    """What nobody on the way may keep: it is good for minutes."""
+    response = json_response(document)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@contextmanager
+def _signing() -> Iterator[None]:
+    """A signer that fails is no fault of whoever asked. Problem 503; why is in the log."""
+    try:
+        yield
+    except SignerError as error:
+        log.error("no score was signed: %s", error)
+        raise Problem(503, "no-signature", "the signer failed; why is in the service's log", {"Retry-After": "5"}) from None
 
 
 def _attester(request: web.Request) -> Attester:

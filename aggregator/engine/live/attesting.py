@@ -32,8 +32,8 @@ from aggregator.store.epochs import EpochHead
 
 log = logging.getLogger(__name__)
 
-EPOCHS_IN_MEMORY = 2
-"""with every statement and the whole tree: about a kilobyte and a half an owner"""
+STATEMENTS_IN_MEMORY = 50_000
+"""of the epochs that were asked for last, with their trees, about a kilobyte each; two epochs whatever their size"""
 FAULT_SECONDS = 5.0
 SECOND = 1_000_000
 
@@ -61,8 +61,7 @@ class Attester:
 
         Raises ScoreWithheld where coverage is too low for a score or the figures are too old, InputError for an owner on one chain only.
         """
-        if owner.chain is not None:
-            raise InputError(f"a score is signed for an address on every chain that is read, not for {owner.chain} alone")
+        _whole(owner)
         one = await self.live.current(owner)
         assert one.assessed is not None
         statement = one.assessed.statement
@@ -77,11 +76,15 @@ class Attester:
         document, _ = await attest(self.signer, domain, await self.statement(owner))
         return document
 
-    async def included(self, owner: Address, domain: Domain, number: int) -> ScoreAttestation:
-        """The statement that an epoch has of the owner, with its proof. Raises KeyError where there is none."""
+    async def included(self, owner: OwnerAddress, domain: Domain, number: int) -> ScoreAttestation:
+        """The statement that an epoch has of the owner, with its proof.
+
+        Raises KeyError where there is none, InputError for an owner on one chain only.
+        """
+        address = _whole(owner)
         sealed = await self._sealed(number)
-        document, _ = await attest(self.signer, domain, sealed.scores[owner])
-        return document.model_copy(update={"inclusion": await sealed.epoch.inclusion(self.signer, domain, owner)})
+        document, _ = await attest(self.signer, domain, sealed.scores[address])
+        return document.model_copy(update={"inclusion": await sealed.epoch.inclusion(self.signer, domain, address)})
 
     def at_hand(self, number: int) -> bool:
         """Whether an epoch's proofs can be given without reading it from the store."""
@@ -119,7 +122,7 @@ class Attester:
 
     def _remember(self, number: int, epoch: SealedEpoch) -> None:
         self._epochs[number] = epoch
-        while len(self._epochs) > EPOCHS_IN_MEMORY:
+        while len(self._epochs) > 2 and sum(len(one.scores) for one in self._epochs.values()) > STATEMENTS_IN_MEMORY:
             self._epochs.popitem(last=False)
 
     # -- sealing --------------------------------------------------------------------------------------------------------
@@ -182,6 +185,12 @@ class Attester:
             self._remember(number, sealed)
         self._newest = kept
         return kept
+
+
+def _whole(owner: OwnerAddress) -> Address:
+    if owner.chain is not None:
+        raise InputError(f"a score is signed for an address on every chain that is read, not for {owner.chain} alone")
+    return owner.address
 
 
 async def _keep(connection: AsyncConnection, head: EpochHead, scores: bytes, now_seconds: int) -> EpochHead:

@@ -14,7 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from aggregator.model.identifiers import Address, checksum, parse_address
 from aggregator.publish.attestation.merkle import implied_root, leaf
 from aggregator.publish.attestation.signer import Signer, recover
-from aggregator.publish.attestation.statement import COMPLETE, UNBOUNDED, UNKNOWN, ChainBlock, Domain, MarginScore, ScoreEpoch
+from aggregator.publish.attestation.statement import (
+    COMPLETE,
+    LONGEST_VALIDITY_SECONDS,
+    UNBOUNDED,
+    UNKNOWN,
+    ChainBlock,
+    Domain,
+    MarginScore,
+    ScoreEpoch,
+)
 from aggregator.publish.attestation.typed_data import digest, hash_epoch, hash_score
 
 CLOCK_TOLERANCE_SECONDS = 900
@@ -219,7 +228,9 @@ def _signed(what: str, signer: Address | None, trusted: Collection[Address], cla
 def _current(what: str, as_of: int, valid_until: int, now: int) -> list[Finding]:
     late = now - valid_until
     early = as_of - now
+    long = valid_until - as_of
     return [
+        Finding(f"{what} not good for too long", long <= LONGEST_VALIDITY_SECONDS, f"{long} s of {LONGEST_VALIDITY_SECONDS} s at the most"),
         Finding(f"{what} not expired", late <= 0, f"{-late} s left" if late <= 0 else f"expired {late} s ago"),
         Finding(f"{what} not from the future", early <= CLOCK_TOLERANCE_SECONDS, f"{-early} s old" if early <= 0 else f"{early} s ahead"),
     ]

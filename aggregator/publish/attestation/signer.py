@@ -2,7 +2,7 @@
 
 A key file holds 32 bytes as hex, or an encrypted keystore (version 3) with its password in `CROSSMARGIN_SIGNING_PASSWORD`; nobody but its
 owner may read it. A signer command gets the EIP-712 JSON on its standard input and prints the 65-byte signature as hex; it is started
-once per signature, without a shell.
+once per signature, without a shell, and a few at a time: whoever asks the service for scores cannot make it start as many as he likes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import json
 import shlex
 import stat
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,10 @@ KEY_FILE: Final = "CROSSMARGIN_SIGNING_KEY_FILE"
 PASSWORD: Final = "CROSSMARGIN_SIGNING_PASSWORD"
 COMMAND: Final = "CROSSMARGIN_SIGNER_COMMAND"
 COMMAND_TIMEOUT_SECONDS = 30.0
+MOST_COMMANDS = 4
+"""running at once; the others wait"""
+SIGNATURES_KEPT = 4_096
+"""of a command: a statement is asked for again and again while it is the present one"""
 HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 """of secp256k1: signatures with a larger s are refused, because each has a twin"""
 
@@ -81,14 +86,27 @@ class CommandSigner:
 
     command: tuple[str, ...] = field(repr=False)
     address: Address
+    _known: OrderedDict[bytes, bytes] = field(default_factory=OrderedDict, repr=False, compare=False)
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_COMMANDS), repr=False, compare=False)
 
     async def sign(self, domain: Domain, statement: MarginScore | ScoreEpoch) -> bytes:
+        signed = digest(domain, struct_hash(statement))
+        known = self._known.get(signed)
+        if known is None:
+            async with self._places:
+                known = self._known.get(signed) or await self._ask(domain, statement, signed)
+            self._known[signed] = known
+            if len(self._known) > SIGNATURES_KEPT:
+                self._known.popitem(last=False)
+        return known
+
+    async def _ask(self, domain: Domain, statement: MarginScore | ScoreEpoch, signed: bytes) -> bytes:
         answer = await _run(self.command, json.dumps(typed_data(domain, statement)).encode())
         try:
             signature = bytes.fromhex(answer.strip().removeprefix("0x"))
         except ValueError:
             raise SignerError("the signer command printed something else than a signature as hex") from None
-        if recover(digest(domain, struct_hash(statement)), signature) != self.address:
+        if recover(signed, signature) != self.address:
             raise SignerError(f"the signer command's signature is not of {self.address}")
         return signature
 

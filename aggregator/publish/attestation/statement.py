@@ -21,6 +21,8 @@ COMPLETE: Final = 10_000
 """basis points of coverage when nothing is missing, and only then"""
 WAD: Final = 10**18
 HIGHEST_SCORE: Final = 10_000
+LONGEST_VALIDITY_SECONDS: Final = 86_400
+"""that anything may be good for, counted from its oldest block, as in the contract: no signer can sign for ever"""
 
 
 class StatementError(InputError):

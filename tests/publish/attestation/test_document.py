@@ -48,7 +48,7 @@ async def test_a_good_document_holds_in_everything() -> None:
     document = await _included()
     assert _failed(document) == []
     assert _failed(document, expected=DOMAIN) == []
-    assert len(verify(document, NOW, TRUSTED)) == 8
+    assert len(verify(document, NOW, TRUSTED)) == 10
 
 
 @pytest.mark.parametrize("field", ["score", "coverage", "asOf", "validUntil"])
@@ -66,6 +66,8 @@ async def test_what_the_contract_refuses_is_refused() -> None:
     assert _failed(document, trusted=(STRANGER.address,)) == ["signature", "epoch signature"]
     assert _failed(_with(document, "domain", chainId=10)) == ["signature", "epoch signature"]
     assert _failed(document, expected=Domain(10, VERIFIER)) == ["domain"]
+    lasting, _ = await attest(SIGNER, DOMAIN, replace(SCORE, valid_until=SCORE.as_of + 86_401))
+    assert _failed(lasting) == ["statement not good for too long"]
     forged, _ = await attest(STRANGER, DOMAIN, SCORE)
     assert _failed(forged) == ["signature"]
     partial, _ = await attest(SIGNER, DOMAIN, replace(SCORE, coverage=9_999))

@@ -149,6 +149,7 @@ async def test_what_is_not_good_is_refused_with_the_reason(deployed: Deployed) -
         ("Expired", await deployed.answer(at(now - 2_000)), 10_000, OWNER),
         ("FromTheFuture", await deployed.answer(at(now + 2_000)), 10_000, OWNER),
         ("TooOld", await deployed.answer(replace(at(now - 4_000), valid_until=now + 900)), 10_000, OWNER),
+        ("GoodForTooLong", await deployed.answer(replace(good, valid_until=now + 86_401)), 10_000, OWNER),
         ("LowCoverage", await deployed.answer(at(now, coverage=9_999)), 10_000, OWNER),
         ("WrongOwner", await deployed.answer(good), 10_000, ANOTHER),
         ("WrongSigner", await deployed.answer(good, STRANGER), 10_000, OWNER),
@@ -201,6 +202,36 @@ async def test_a_published_epoch_stays_and_expires(deployed: Deployed) -> None:
     await chain.set_time(score.valid_until + 1)
     with pytest.raises(LocalChainError, match="Expired"):
         await chain.call(deployed.scores, verify, _fields(score), 12, list(epoch.proof(OWNER)))
+
+
+async def test_what_a_lost_key_published_ends_with_it(deployed: Deployed) -> None:
+    """Also under numbers that were still to come, which are free again then."""
+    chain, now = deployed.chain, await deployed.chain.now()
+    snapshot = await chain.snapshot()
+    publish, set_signer = f"publishEpoch({EPOCH_TYPE},bytes)", "setSigner(address,bool)"
+    verify = f"verifyPublished({SCORE_TYPE},uint64,bytes32[])()"
+    await chain.send(DEPLOYER, deployed.scores, set_signer, STRANGER.address, True)
+    lasting, lie, truth = at(now, valid_until=now + 86_401), at(now, score=10_000), at(now)
+    signature = await STRANGER.sign(deployed.domain, seal(20, [lasting]).statement)
+    with pytest.raises(LocalChainError, match="GoodForTooLong"):
+        await chain.send(ANOTHER, deployed.scores, publish, _epoch(seal(20, [lasting]).statement), signature)
+    forged, honest = seal(20, [lie]), seal(20, [truth])
+    signature = await STRANGER.sign(deployed.domain, forged.statement)
+    await chain.send(ANOTHER, deployed.scores, publish, _epoch(forged.statement), signature)
+    await chain.call(deployed.scores, verify, _fields(lie), 20, list(forged.proof(OWNER)))
+    mine = await SIGNER.sign(deployed.domain, honest.statement)
+    with pytest.raises(LocalChainError, match="EpochExists"):
+        await chain.send(ANOTHER, deployed.scores, publish, _epoch(honest.statement), mine)
+    await chain.send(DEPLOYER, deployed.scores, set_signer, STRANGER.address, False)
+    with pytest.raises(LocalChainError, match="WrongSigner"):
+        await chain.call(deployed.scores, verify, _fields(lie), 20, list(forged.proof(OWNER)))
+    with pytest.raises(LocalChainError, match="WrongSigner"):
+        await chain.send(ANOTHER, deployed.scores, publish, _epoch(forged.statement), signature)
+    await chain.send(ANOTHER, deployed.scores, publish, _epoch(honest.statement), mine)
+    await chain.call(deployed.scores, verify, _fields(truth), 20, list(honest.proof(OWNER)))
+    with pytest.raises(LocalChainError, match="NotIncluded"):
+        await chain.call(deployed.scores, verify, _fields(lie), 20, list(forged.proof(OWNER)))
+    await chain.revert(snapshot)
 
 
 async def test_only_the_admin_changes_signers_and_urls(deployed: Deployed) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregator.model.identifiers import Address
 from aggregator.publish.attestation.packed import VERSION, PackedError, pack, unpack
 from aggregator.publish.attestation.statement import MarginScore
 from tests.publish.attestation.examples import SCORE, addresses, scores
@@ -20,7 +21,7 @@ def test_what_is_packed_comes_back(given: list[MarginScore]) -> None:
 
 
 @given(st.lists(addresses, min_size=20, max_size=20, unique=True))
-def test_what_is_shared_is_written_once(owners: list[str]) -> None:
+def test_what_is_shared_is_written_once(owners: list[Address]) -> None:
     one, many = pack([SCORE]), pack([replace(SCORE, owner=owner) for owner in owners])
     assert len(many) < len(one) + 20 * 40
 

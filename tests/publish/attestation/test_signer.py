@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,18 @@ from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.publish.attestation.signer import COMMAND, KEY, KEY_FILE, PASSWORD, KeySigner, SignerError, recover, signer_from
+from aggregator.publish.attestation.signer import (
+    COMMAND,
+    KEY,
+    KEY_FILE,
+    MOST_COMMANDS,
+    PASSWORD,
+    CommandSigner,
+    KeySigner,
+    SignerError,
+    recover,
+    signer_from,
+)
 from aggregator.publish.attestation.statement import Domain
 from aggregator.publish.attestation.typed_data import digest, hash_score
 from tests.publish.attestation.examples import SCORE, SIGNER, VERIFIER
@@ -105,3 +118,24 @@ async def test_a_command_signs_what_it_is_shown(tmp_path: Path) -> None:
     signature = await signer.sign(DOMAIN, SCORE)
     assert recover(digest(DOMAIN, hash_score(SCORE)), signature) == SIGNER.address
     assert script.name not in repr(signer)
+
+
+async def test_a_command_is_started_once_a_statement_and_few_at_a_time(tmp_path: Path) -> None:
+    script, log = tmp_path / "sign.py", tmp_path / "log"
+    log.mkdir()
+    script.write_text(
+        "import json, os, pathlib, sys, time\nfrom aggregator.publish.attestation.signer import KeySigner\n"
+        "from eth_account.messages import encode_typed_data\nfrom eth_account import Account\n"
+        f"folder = pathlib.Path({str(log)!r})\n"
+        "mine = folder / str(os.getpid())\nmine.write_text(str(sum(not p.suffix for p in folder.iterdir())))\n"
+        f"signed = Account.sign_typed_data('0x{SECRET}', full_message=json.load(sys.stdin))\nprint(signed.signature.hex())\n"
+        "mine.rename(mine.with_suffix('.done'))\n"
+    )
+    signer = await signer_from({COMMAND: f"{sys.executable} {script}"})
+    assert isinstance(signer, CommandSigner)
+    statements = [replace(SCORE, score=number) for number in range(MOST_COMMANDS + 2)]
+    signatures = await asyncio.gather(*(signer.sign(DOMAIN, one) for one in statements))
+    assert await asyncio.gather(*(signer.sign(DOMAIN, one) for one in statements)) == signatures
+    running = [int(one.read_text()) for one in log.iterdir()]
+    assert len(running) == 1 + len(statements), "the probe, and each statement once"
+    assert max(running) < MOST_COMMANDS

@@ -12,6 +12,9 @@ import {MarginScores} from "./MarginScores.sol";
 ///     function limitAnswer(bytes calldata response, bytes calldata extraData) external view returns (uint256) {
 ///         return _limit(_verifiedMarginScore(abi.decode(extraData, (address)), response, 10_000, 1 hours));
 ///     }
+///
+/// Anybody may call a callback, with any extraData: the response proves the score, nothing proves what was asked. That does no harm in a
+/// view. Where state changes on it, take the owner from your own state or from the sender.
 abstract contract MarginScoreReader {
     MarginScores public immutable marginScores;
 

@@ -16,10 +16,13 @@ interface IMarginScoreGateway {
 /// Verifies signed margin scores: in hand, fetched from a gateway (ERC-3668), or included in a signed epoch.
 ///
 /// A statement is good on one chain and in one contract only, until it expires, from a known signer, and when it covers
-/// as much as the caller asks for. Everything else reverts with the reason.
+/// as much as the caller asks for. Everything else reverts with the reason. What a signer signed ends when the admin lets him go, and
+/// within a day by itself.
 contract MarginScores is EIP712, Ownable2Step {
     /// How far the clock of this chain may be behind the chains that a statement was read at.
     uint64 public constant CLOCK_TOLERANCE = 15 minutes;
+    /// How long anything may be good, counted from its oldest block: no signer can sign for ever.
+    uint64 public constant LONGEST_VALIDITY = 1 days;
 
     bytes32 private constant _BLOCK_TYPE = keccak256("ChainBlock(uint64 chainId,uint64 number,bytes32 hash)");
     bytes32 private constant _SCORE_TYPE = keccak256(
@@ -30,19 +33,26 @@ contract MarginScores is EIP712, Ownable2Step {
     bytes32 private constant _EPOCH_TYPE =
         keccak256("ScoreEpoch(uint64 epoch,bytes32 root,uint32 count,uint64 asOf,uint64 validUntil)");
 
+    /// An epoch that somebody brought, and whose signature it came with.
+    struct PublishedEpoch {
+        ScoreEpoch epoch;
+        address signer;
+    }
+
     mapping(address signer => bool known) public isSigner;
-    mapping(uint64 epoch => ScoreEpoch published) private _epochs;
+    mapping(uint64 epoch => PublishedEpoch published) private _epochs;
     string[] private _urls;
 
     event SignerSet(address indexed signer, bool known);
     event UrlsSet(string[] urls);
-    event EpochPublished(uint64 indexed epoch, bytes32 root, uint32 count, uint64 validUntil);
+    event EpochPublished(uint64 indexed epoch, bytes32 root, uint32 count, uint64 validUntil, address indexed signer);
 
     error WrongSigner(address signer);
     error WrongOwner(address asked, address answered);
     error Expired(uint64 validUntil, uint256 timestamp);
     error TooOld(uint64 asOf, uint256 timestamp);
     error FromTheFuture(uint64 asOf, uint256 timestamp);
+    error GoodForTooLong(uint64 asOf, uint64 validUntil);
     error LowCoverage(uint16 coverage, uint16 minimum);
     error NotIncluded(bytes32 root);
     error UnknownEpoch(uint64 epoch);
@@ -113,18 +123,23 @@ contract MarginScores is EIP712, Ownable2Step {
 
     // --- epochs -----------------------------------------------------------------------------------------------------------
 
-    /// Stores a signed epoch; anybody may bring it, once.
+    /// Stores a signed epoch; anybody may bring it. Its number is taken as long as the signer of what stands there is known.
     function publishEpoch(ScoreEpoch calldata epoch, bytes calldata signature) external {
-        if (_epochs[epoch.epoch].validUntil != 0) revert EpochExists(epoch.epoch);
-        _requireSigned(hashEpoch(epoch), signature);
+        PublishedEpoch storage place = _epochs[epoch.epoch];
+        if (place.epoch.validUntil != 0 && isSigner[place.signer]) revert EpochExists(epoch.epoch);
+        address signer = _requireSigned(hashEpoch(epoch), signature);
         _requireCurrent(epoch.asOf, epoch.validUntil);
-        _epochs[epoch.epoch] = epoch;
-        emit EpochPublished(epoch.epoch, epoch.root, epoch.count, epoch.validUntil);
+        place.epoch = epoch;
+        place.signer = signer;
+        emit EpochPublished(epoch.epoch, epoch.root, epoch.count, epoch.validUntil, signer);
     }
 
+    /// Reverts where there is none, and where its signer is no longer known.
     function publishedEpoch(uint64 epoch) public view returns (ScoreEpoch memory published) {
-        published = _epochs[epoch];
+        PublishedEpoch storage place = _epochs[epoch];
+        published = place.epoch;
         if (published.validUntil == 0) revert UnknownEpoch(epoch);
+        if (!isSigner[place.signer]) revert WrongSigner(place.signer);
     }
 
     // --- administration -------------------------------------------------------------------------------------------------
@@ -191,8 +206,8 @@ contract MarginScores is EIP712, Ownable2Step {
         );
     }
 
-    function _requireSigned(bytes32 structHash, bytes memory signature) private view {
-        address signer = ECDSA.recover(_hashTypedDataV4(structHash), signature);
+    function _requireSigned(bytes32 structHash, bytes memory signature) private view returns (address signer) {
+        signer = ECDSA.recover(_hashTypedDataV4(structHash), signature);
         if (!isSigner[signer]) revert WrongSigner(signer);
     }
 
@@ -209,6 +224,7 @@ contract MarginScores is EIP712, Ownable2Step {
     }
 
     function _requireCurrent(uint64 asOf, uint64 validUntil) private view {
+        if (validUntil > asOf && validUntil - asOf > LONGEST_VALIDITY) revert GoodForTooLong(asOf, validUntil);
         if (block.timestamp > validUntil) revert Expired(validUntil, block.timestamp);
         if (asOf > block.timestamp + CLOCK_TOLERANCE) revert FromTheFuture(asOf, block.timestamp);
     }
