@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     websocket: bool = True
     poll_seconds: Seconds | None = None
     sweep_seconds: Seconds = 300.0
+    venues: bool = False
+    venue_urls: Words = Field(default=(), repr=False)
+    venue_seconds: Seconds = 15.0
 
     maximum_watched: Count = 100_000
     batch_owners: Annotated[int, Field(ge=1, le=100)] = 24

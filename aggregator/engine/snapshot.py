@@ -141,6 +141,11 @@ class Engine:
         requests = {chain: client.requests - before[chain] for chain, client in clients.items()}
         return picture(named, readings, requests, told)
 
+    async def read_venues(self, owner: AccountId, urls: Mapping[str, EndpointUrl]) -> VenueReading:
+        """What the venues that know the owner by address tell now; `urls` by venue, in place of its own."""
+        work = venue_work((owner,), True, ())
+        return await read_venues(self._venues_at(urls), work, self.memory.of_venue, int(self.clock() * 1000))
+
     def _venues_at(self, urls: Mapping[str, EndpointUrl]) -> Venues:
         """The venues' clients, kept from one snapshot to the next while their URLs stay."""
         if urls != self._venues.urls:

@@ -17,8 +17,8 @@ HEALTH, WITHDRAWN, ALERT, SYSTEMIC = "health", "withdrawn", "alert", "systemic"
 KINDS = (HEALTH, WITHDRAWN, ALERT, SYSTEMIC)
 
 
-def health_event(owner: str, assessed: Assessed, chain: ChainId, at: Moment) -> Event:
-    """An owner was assessed anew because of something on a chain."""
+def health_event(owner: str, assessed: Assessed, chain: ChainId | None, at: Moment) -> Event:
+    """An owner was assessed anew because of something on a chain; None for something at a trading venue."""
     figures = assessed.figures
     body = {
         "owner": owner,

@@ -27,8 +27,10 @@ from aggregator.engine.live.head import HeadFollower
 from aggregator.engine.live.owner import Concerned, Followed, kept_though_silent, owner_key
 from aggregator.engine.live.stream import StreamHub
 from aggregator.engine.live.systemic import Population
+from aggregator.engine.live.venues import VenueLoop
 from aggregator.engine.settings import Settings
 from aggregator.engine.snapshot import Engine, picture
+from aggregator.engine.venues import VenueReading
 from aggregator.model.errors import IncompleteError
 from aggregator.model.identifiers import AccountId, Address, ChainId
 from aggregator.model.snapshot import Block
@@ -70,6 +72,7 @@ class Live:
         only = tuple(dict.fromkeys(resolve_chain(text, configuration) for text in settings.chains))
         self.chains: tuple[ChainId, ...] = only or tuple(configuration.chains)
         self.loops: dict[ChainId, ChainLoop] = {}
+        self.venues = VenueLoop(engine, self, settings.venue_urls, settings.venue_seconds) if settings.venues else None
         self._tasks: list[asyncio.Task[None]] = []
         self._publishing = asyncio.Lock()
         self._orphans: deque[str] = deque(maxlen=ORPHANS_KEPT)
@@ -95,6 +98,7 @@ class Live:
         for address in watched:
             self._follow(OwnerAddress(address), watched=True)
         runs = [run for loop in self.loops.values() for run in (loop.follower.run(), loop.run())]
+        runs += [self.venues.run()] if self.venues is not None else []
         self._tasks = [asyncio.create_task(run) for run in (*runs, self._tidy(), self.workers.warm())]
         for task in self._tasks:
             task.add_done_callback(_noticed)
@@ -217,10 +221,25 @@ class Live:
     async def _read_everywhere(self, one: Followed) -> None:
         """Every chain at once, for an owner nobody followed."""
         loops = [loop for loop in self.loops.values() if one.owner.chain in (None, loop.chain)]
-        found = await asyncio.gather(*(loop.read([one.owner]) for loop in loops))
+        asked = self.venues if one.owner.chain is None else None
+        venues, found = await asyncio.gather(
+            asked.read(one) if asked is not None else _nothing(), asyncio.gather(*(loop.read([one.owner]) for loop in loops))
+        )
         for loop, reading in zip(loops, found, strict=True):
             self._take(one, loop.chain, reading[one.owner])
+        one.venues = venues if venues is not None else one.venues
         await self._publish_anew([one], loops[0].chain)
+
+    def account(self, one: Followed) -> AccountId:
+        """The owner as he stands in his picture."""
+        return AccountId(one.owner.chain or self.chains[0], one.owner.address)
+
+    async def renew_venues(self, readings: Mapping[str, VenueReading]) -> int:
+        """See `VenueKeeper`."""
+        ones = [self.followed[key] for key in readings if key in self.followed]
+        for one in ones:
+            one.venues = readings[one.key]
+        return await self._publish_anew(ones, None)
 
     # -- what the chains' loops do ------------------------------------------------------------------------------------
 
@@ -238,13 +257,18 @@ class Live:
         one.readings[chain] = reading
         one.read_at[chain] = asyncio.get_running_loop().time()
 
-    async def _publish_anew(self, ones: Sequence[Followed], chain: ChainId) -> int:
-        """Assess, store, tell. An owner waits until every chain has been read once."""
-        whole = [one for one in ones if len(one.readings) == self._chains_of(one)]
+    async def _publish_anew(self, ones: Sequence[Followed], chain: ChainId | None) -> int:
+        """Assess, store, tell. An owner waits until everything has been read once. `chain`: where something changed, None for venues."""
+        whole = [one for one in ones if self._is_whole(one)]
         if not whole:
             return 0
         assessed = zip(whole, await asyncio.gather(*map(self._assess, whole)), strict=True)
-        made = [(one, found) for one, found in assessed if found is not None and not self._orphaned(found)]
+        fresh = [(one, *found) for one, found in assessed if found is not None]
+        seen = [OwnerSeen(one.owner.address, found.accounts, found.figures.complete) for one, _, found in fresh if one.watched]
+        await self._judged(lambda judge: judge.judge(seen))
+        # two chains may have the same owner assessed at once: of the two pictures the later one stays, whichever is ready first; and
+        # from here on everything is told in order, so that what is told now is taken back by a block that is replaced later
+        made = [(one, found) for one, turn, found in fresh if not self._orphaned(found) and one.is_next(turn)]
         at = self._now()
         blocks = {(of, block.hash): (ChainId(of), block) for _, found in made for of, block in found.blocks}
         entry = Entry(
@@ -261,11 +285,10 @@ class Live:
 
         def show() -> None:
             for one, found in made:
-                one.assessed = found
+                one.assessed = found if not self._orphaned(found) else one.assessed
 
-        seen = [OwnerSeen(one.owner.address, found.accounts, found.figures.complete) for one, found in made if one.watched]
-        await self._judged(lambda judge: judge.judge(seen))
-        await self._publish(entry, show)
+        if made:
+            await self._publish(entry, show)
         await self._judged(lambda judge: judge.tell())
         return len(made)
 
@@ -281,12 +304,12 @@ class Live:
             log.exception("alerts could not be judged or told")
             return None
 
-    async def _assess(self, one: Followed) -> Assessed | None:
-        """None where a block that it stands on was replaced meanwhile: then it is read again anyway."""
+    async def _assess(self, one: Followed) -> tuple[int, Assessed] | None:
+        """With the number of the picture. None where a block that it stands on was replaced meanwhile: then it is read again anyway."""
         async with one.assessing:
-            chains = tuple(chain for chain in self.chains if chain in one.readings)
-            account = AccountId(one.owner.chain or chains[0], one.owner.address)
-            one.picture = picture((account,), [one.readings[chain] for chain in chains], {})
+            readings = [one.readings[chain] for chain in self.chains if chain in one.readings]
+            one.picture = picture((self.account(one),), readings, {}, one.venues or VenueReading())
+            one.pictures = turn = one.pictures + 1
             self.concerned.follow(one)
             try:
                 found = await self.workers.run(assess, one.picture, self.settings.attestation_seconds)
@@ -295,13 +318,16 @@ class Live:
                     log.exception("%s could not be assessed", one.key)
                 await asyncio.sleep(FAULT_SECONDS)
                 return None
-        return found if not self._orphaned(found) else None
+        return (turn, found) if not self._orphaned(found) else None
 
     def _orphaned(self, found: Assessed) -> bool:
         return any(block.hash in self._orphans for _, block in found.blocks)
 
-    def _chains_of(self, one: Followed) -> int:
-        return 1 if one.owner.chain is not None else len(self.loops)
+    def _is_whole(self, one: Followed) -> bool:
+        """Whether everything has been read that belongs to its picture."""
+        if one.owner.chain is not None:
+            return bool(one.readings)
+        return len(one.readings) == len(self.loops) and (self.venues is None or one.venues is not None)
 
     async def withdraw(self, chain: ChainId, head: Block, orphaned: Sequence[Block], keys: Iterable[str]) -> Collection[str]:
         """See `Keeper`."""
@@ -388,6 +414,10 @@ class Live:
             if place < surplus or one.asked_at < now - self.settings.guest_seconds:
                 del self.followed[one.key]
                 self.concerned.leave(one.key)
+
+
+async def _nothing() -> None:
+    """Where nobody is asked."""
 
 
 def _numbered(events: Sequence[Event], ids: Sequence[int]) -> tuple[Event, ...]:

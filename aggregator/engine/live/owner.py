@@ -16,6 +16,7 @@ from aggregator.engine.factors import factors
 from aggregator.engine.live.assess import Assessed
 from aggregator.engine.live.blocks import Touches
 from aggregator.engine.snapshot import Picture
+from aggregator.engine.venues import VenueReading
 from aggregator.model.identifiers import Address, ChainId
 from aggregator.model.position import Position
 from aggregator.model.price import PriceQuality
@@ -38,6 +39,11 @@ class Followed:
     readings: dict[ChainId, ChainReading] = field(default_factory=dict)
     read_at: dict[ChainId, float] = field(default_factory=dict)
     """loop time of the last attempt"""
+    venues: VenueReading | None = None
+    """accounts at trading venues; None while nobody has asked the venues"""
+    venues_told: dict[str, tuple[float, Found]] = field(default_factory=dict)
+    """by venue what it told last without a gap, and the loop time at which it did"""
+    venues_asked_at: float = float("-inf")
     picture: Picture | None = None
     assessed: Assessed | None = None
     """None before the first assessment and after a withdrawal"""
@@ -48,9 +54,20 @@ class Followed:
     assessing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """one assessment at a time"""
 
+    pictures: int = 0
+    """how many were assessed; a picture's number is its place among them"""
+    published: int = 0
+    """number of the newest picture that is published or about to be"""
+
     @property
     def key(self) -> str:
         return owner_key(self.owner)
+
+    def is_next(self, picture: int) -> bool:
+        """Whether this picture is newer than what is published; if so it counts as published from now on."""
+        newer = picture > self.published
+        self.published = max(self.published, picture)
+        return newer
 
     def standing_on(self, chain: ChainId) -> Block | None:
         """The block of a chain that its figures stand on."""
