@@ -10,23 +10,26 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
 
 from aggregator.localnet.controls import move_price, reorganise
-from aggregator.localnet.deploy import lending
+from aggregator.localnet.deploy import lending, morpho
+from aggregator.localnet.deploy.shared import LIQUIDITY_PROVIDER
 from aggregator.localnet.owners.lending_parts import LendingAccount, steer
 from aggregator.localnet.world import World
 from aggregator.publish.alerts.signature import verify
-from tests.api.process import Process, call, running, signed_in, until
+from tests.api.process import Process, call, key_for, running, signed_in, until
+from tests.api.test_stream import sse
 from tests.api.wallets import ALICE, MALLORY, Wallet
 from tests.publish.alerts.receiver import Delivery, Receiver, receiver
 
 pytestmark = pytest.mark.localnet
 SAFE, WARNED, GRAVE = Decimal("1.25"), Decimal("1.08"), Decimal("1.02")
 PATIENCE = 60.0
+MARKET_STATE = "market(bytes32)(uint128,uint128,uint128,uint128,uint128,uint128)"
 PRIVATE = {"CROSSMARGIN_ALLOW_PRIVATE_WEBHOOKS": "true"}
 
 
@@ -182,3 +185,73 @@ async def test_an_alert_that_rests_on_a_replaced_block_is_taken_back(lived: Worl
     assert (withdrawn["state"], withdrawn["episode"]) == ("resolved", opened["episode"])
     assert withdrawn["evidence"]["replaced"] == f"eip155:1 from block {block}"
     assert withdrawn["evidence"]["health_factor"] == pytest.approx(float(near), abs=0.01)
+
+
+async def hours_pass(world: World, hours: int) -> None:
+    """Time passes on every chain, and feeds stay fresh."""
+    for chain_id, chain in world.chains.items():
+        await chain.set_time(await chain.now() + hours * 3_600)
+        await world.refresh_feeds(chain_id)
+
+
+async def population_is_read(client: aiohttp.ClientSession, service: Process, world: World) -> None:
+    """Wait until the population stands on the newest blocks of all chains."""
+    heads = {f"eip155:{chain_id}": await chain.head() for chain_id, chain in world.chains.items()}
+
+    def there(document: Any) -> bool:
+        return {one["chain"]: one["block"] for one in document["snapshots"]} == heads
+
+    await until(client, f"{service.url}/v1/systemic/graph?limit=1", there)
+
+
+async def test_a_run_on_a_market_is_told_to_everybody_with_its_causal_path(lived: World, tmp_path: Path) -> None:
+    """Lenders take out all that is not lent; six hours later it is still so."""
+    database = f"sqlite:///{tmp_path / 'service.db'}"
+    chosen = morpho.market(lived, 1, "WETH/USDC")
+    live = {"CROSSMARGIN_POPULATION": "live", "CROSSMARGIN_POPULATION_SECONDS": "1"}
+    key = await key_for(database)
+    async with receiver() as there, running(lived, database, **PRIVATE, **live) as service, aiohttp.ClientSession() as client:
+        body_of_key = {"channel": "webhook", "target": there.url, "severity": "warning"}
+        status, made = await call(client, "POST", f"{service.url}/v1/subscriptions", body_of_key, key)
+        assert status == 200, made
+        await population_is_read(client, service, lived)
+        supplied, _, owed, *_ = cast(list[int], await lived.chains[1].call(morpho.BLUE[1], MARKET_STATE, chosen.id_bytes))
+
+        def about(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            return [one for one in alerts if chosen.id in str(one["path"]) and one["rule"] != "data-quality"]
+
+        async with (
+            listening(client, service.url, kinds=["alert"], severity="warning") as heard,
+            client.get(f"{service.url}/v1/stream?kind=alert&severity=warning") as stream,
+        ):
+            await morpho.withdraw(lived, chosen, LIQUIDITY_PROVIDER, supplied - owed)
+            await population_is_read(client, service, lived)
+            for _ in range(2):
+                await hours_pass(lived, 3)
+                await population_is_read(client, service, lived)
+            await heard.until(lambda: len(about(heard.alerts())) == 2)
+            everything = heard.alerts()
+            told = sse(stream)
+            streamed = [(await asyncio.wait_for(anext(told), PATIENCE))[2] for _ in everything]
+        await there.until_told(len(everything), PATIENCE)
+        opened, graver = about(everything)
+        market = f"market:morpho-blue/{chosen.id}@eip155:1"
+        assert [(one["rule"], one["severity"], one["state"]) for one in (opened, graver)] == [
+            ("market-outflow", "warning", "opened"),
+            ("utilisation", "critical", "escalated"),
+        ]
+        for one in (opened, graver):
+            assert one["path"] == ["token:WETH", market, "protocol:morpho-blue@eip155:1"]
+            assert one["subject"] == "WETH" and one["evidence"]["market"] == chosen.id and one["episode"] == opened["episode"]
+        assert opened["evidence"]["change_24h"] == pytest.approx(-(supplied - owed) / supplied, rel=0.01)
+        assert graver["evidence"]["utilisation"] == pytest.approx(1.0)
+        assert streamed == everything == [body(delivery) for delivery in there.told]
+        for delivery in there.got:
+            assert verify(bytes.fromhex(made["secret"]), delivery.signature, delivery.body, int(time.time()))
+        # what the analyst's page shows
+        _, listed = await call(client, "GET", f"{service.url}/v1/systemic/alerts?severity=warning")
+        items = [one for one in listed["alerts"] if one["episode"] == opened["episode"]]
+        assert [(one["rule"], one["path"]) for one in items] == [(one["rule"], one["path"]) for one in (graver, opened)]
+        # hours without a reading are said of each chain, not of each of its feeds
+        doubts = [one["root"] for one in everything if one["rule"] == "data-quality"]
+        assert {f"chain:eip155:{chain_id}" for chain_id in lived.chains} <= set(doubts) and len(doubts) < 10

@@ -7,7 +7,8 @@ What opens below it is held under it and not told by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -15,12 +16,14 @@ from aggregator.publish.alerts.alert import Alert, inputs_hash, rounded
 from aggregator.publish.alerts.condition import Change, Signal
 from aggregator.publish.alerts.instant import DAY, Instant, show_instant
 from aggregator.publish.alerts.nodes import UPSTREAM_FIRST, CausalGraph, Node, NodeKind
-from aggregator.publish.alerts.observations import blocks_of
-from aggregator.publish.alerts.rules import AGAIN, MARKET_RULES, RULES, VAULT_OUTFLOW, Severity
+from aggregator.publish.alerts.observations import blocks_of, chain_of
+from aggregator.publish.alerts.rules import AGAIN, DATA_QUALITY, MARKET_RULES, RULES, VAULT_OUTFLOW, Severity
 
 SYSTEMIC = frozenset((NodeKind.TOKEN, NodeKind.BRIDGE, NodeKind.PROTOCOL))
 """kinds whose being reached is news by itself"""
 OLD_NEWS = DAY
+TOGETHER = 5
+"""observations that fail to come from one chain at once: from here on the chain is what is wrong"""
 _ORDER = {rule.name: place for place, rule in enumerate(RULES)}
 
 Key = tuple[str, Node]
@@ -89,6 +92,18 @@ class Incident:
         return max((event.severity for event in self.open.values()), key=lambda one: one.rank, default=None)
 
 
+def _unread_chain(event: Event) -> str:
+    """The chain that something expected has not come from; empty for every other sign."""
+    signal = event.signal
+    return chain_of(signal.inputs[0]) if signal.rule is DATA_QUALITY and signal.inputs else ""
+
+
+def _silent_chains(events: Iterable[Event]) -> Set[str]:
+    """Chains of which so much fails to come in the same moment that it is one story: nobody wants a message a feed."""
+    counted = Counter(_unread_chain(event) for event in events if event.change is Change.OPENED)
+    return {chain for chain, count in counted.items() if chain and count >= TOGETHER}
+
+
 def _alone_key(rule: str, root: Node) -> tuple[str, Node]:
     """All rules about one wallet are one story, and so are all about one feed."""
     return rule.partition("-")[0], root
@@ -117,9 +132,10 @@ class Incidents:
         withdrawn, left = self._withdraw([event for event in given if event.change is Change.WITHDRAWN], now)
         ordered = sorted(_anew([event for event in given if event.change is not Change.WITHDRAWN], left), key=Event.order)
         touched: dict[int, Incident] = {}
+        silent = _silent_chains(ordered)
         for event in ordered:
             if event.change is Change.OPENED:
-                self._of[event.key] = self._host(event, now)
+                self._of[event.key] = self._host(event, now, silent)
             incident = self._of[event.key]
             touched.setdefault(id(incident), incident)
             self._note(incident, event, now)
@@ -153,7 +169,7 @@ class Incidents:
                 alerts.append(self._alert(incident, event, incident.told, "resolved", now))
         return alerts, left
 
-    def _host(self, event: Event, now: Instant) -> Incident:
+    def _host(self, event: Event, now: Instant, silent: Set[str]) -> Incident:
         """The incident that a condition belongs to: one above it, else one whose cause it is, else its own."""
         signal, name = event.signal, event.signal.rule.name
         if name in MARKET_RULES or name == VAULT_OUTFLOW.name:
@@ -164,7 +180,8 @@ class Incidents:
             incident = Incident(signal.root, name, now)
             self._connected.append(incident)
             return incident
-        return self._alone.setdefault(_alone_key(name, signal.root), Incident(signal.root, name, now))
+        root = Node(NodeKind.CHAIN, chain) if (chain := _unread_chain(event)) in silent else signal.root
+        return self._alone.setdefault(_alone_key(name, root), Incident(root, name, now))
 
     def _along_the_graph(self, event: Event) -> Incident | None:
         signal = event.signal
@@ -249,13 +266,14 @@ class Incidents:
         events = sorted(incident.open.values(), key=Event.order) or [event]
         inputs = [one for each in (event, *events) for one in each.signal.inputs]
         conditions = dict.fromkeys(one.signal.rule.clears_when for one in events)
+        evidence = event.signal.evidence | ({"late": len(events)} if incident.root.kind is NodeKind.CHAIN else {})
         return Alert(
             t=show_instant(now),
             severity=severity,
             rule=event.signal.rule.name,
             subject=incident.root.name,
             path=tuple(str(node) for node in self._way(incident, events)),
-            evidence=rounded(event.signal.evidence),
+            evidence=rounded(evidence),
             clears_when="; and ".join(conditions),
             episode=incident.episode,
             state=state,

@@ -10,6 +10,8 @@ from enum import StrEnum
 class NodeKind(StrEnum):
     """Upstream first: of two kinds that show signs in the same moment, the earlier is taken for the cause."""
 
+    CHAIN = "chain"
+    """only where all that is read of a chain fails together"""
     BRIDGE = "bridge"
     TOKEN = "token"
     PROTOCOL = "protocol"

@@ -75,6 +75,23 @@ def test_reaching_another_token_is_told() -> None:
     assert (first.state, first.subject, first.t[:10]) == ("escalated", "aUSD", "2026-01-17")
 
 
+def test_a_chain_that_is_not_read_is_one_story_and_a_feed_that_is_not_is_its_own() -> None:
+    def seen(hour: float, *, without: set[str]) -> list[Observed]:
+        many = [market(hour, 5e6, 1e6, f"0x{number}", f"c{number}") for number in range(8)]
+        other = [replace(one, chain="eip155:10", market=f"{one.market}b") for one in many]
+        return [one for one in (*many, *other) if one.chain not in without and one.market not in without]
+
+    alerts = told([one for hour in range(60) for one in seen(hour, without={CHAIN} if 20 <= hour < 28 else set())])
+    assert [(one.state, one.severity, one.root, one.evidence["late"]) for one in alerts] == [
+        ("opened", "info", f"chain:{CHAIN}", 8),
+        ("escalated", "warning", f"chain:{CHAIN}", 8),
+        ("resolved", "warning", f"chain:{CHAIN}", 1),
+    ]
+    assert alerts[0].path[0] == f"chain:{CHAIN}" and len(alerts[0].path) == 9
+    alone = told([one for hour in range(40) for one in seen(hour, without={"0x3"} if 20 <= hour < 30 else set())])
+    assert {one.root for one in alone} == {f"market:morpho-blue/0x3@{CHAIN}"}
+
+
 def test_what_does_not_hang_together_is_told_apart() -> None:
     one = [*flat(30), market(30, 5e6, 4e6)]
     other = [*flat(30, name="0xcc", collateral="cUSD"), market(30, 5e6, 4e6, "0xcc", "cUSD")]
