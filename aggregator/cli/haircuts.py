@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _live(arguments: argparse.Namespace) -> int:
     from aggregator.engine.haircuts import HaircutRequest, take_haircuts
-    from aggregator.engine.haircuts_schema import haircuts_document
+    from aggregator.engine.haircuts_document import haircuts_document
     from aggregator.model.snapshot import SnapshotStatus
 
     request = HaircutRequest(
@@ -110,7 +110,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
 
         require_matplotlib()
     from aggregator.engine.haircuts_backtest import backtest
-    from aggregator.engine.haircuts_schema import backtest_document
+    from aggregator.engine.haircuts_backtest_document import backtest_document
     from aggregator.engine.history_file import read_history
     from aggregator.risk.market_risk.dynamic import Target
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aggregator.chains.client import ChainClient
@@ -19,13 +19,22 @@ from aggregator.reading.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class ChainFacts:
-    """What one chain told for haircuts; nothing but the gap where it could not be reached."""
+    """What one chain told for haircuts; nothing but the snapshot where it could not be reached."""
 
     snapshot: Snapshot
     feeds: FeedAnswers | None = None
     history: tuple[PriceSeries, ...] = ()
     pools: Pools = field(default_factory=Pools)
-    gaps: tuple[Gap, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """factors whose history was not told, and why"""
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What is missing."""
+        chain = self.snapshot.chain
+        if self.snapshot.block is None:
+            return (Gap(chain, "*", "prices, their history and pools", self.snapshot.detail or ""),)
+        return tuple(Gap(chain, "prices", f"price history of {factor}", why) for factor, why in sorted(self.unread.items()))
 
 
 async def read_facts(
@@ -44,6 +53,7 @@ async def read_facts(
     fewest requests, and a moment in which nothing else is done.
     """
     sold = tuple(dict.fromkeys(sold_as(token, listed) for token in tokens)) if listed.tokens(client.chain) else ()
+    factors = {token.factor for token in tokens}
     size = together or len(sold) or 1
 
     async def work(reads: PinnedReads) -> ChainFacts:
@@ -52,7 +62,7 @@ async def read_facts(
 
         async def histories() -> tuple[FeedAnswers, tuple[PriceSeries, ...]]:
             answers = await reader.read_feeds(reads, with_history=True)
-            return answers, await reader.read_history(reads, sorted({token.factor for token in tokens}), answers)
+            return answers, await reader.read_history(reads, sorted(factors), answers)
 
         async def pools() -> Pools:
             parts = [await read_pools(reads, client.chain, sold[at : at + size], listed) for at in range(0, len(sold), size)]
@@ -63,19 +73,13 @@ async def read_facts(
             )
 
         (feeds, history), found = await asyncio.gather(histories(), pools())
-        wanted = {token.factor for token in tokens}
-        gaps = tuple(
-            Gap(client.chain, "prices", f"price history of {factor}", why)
-            for factor, why in sorted(reader.unread_history.items())
-            if factor in wanted
-        )
+        unread = {factor: why for factor, why in reader.unread_history.items() if factor in factors}
         progress(client.chain, "done")
-        return ChainFacts(snapshot_of(reads.block, client, number, clock), feeds, history, found, gaps)
+        return ChainFacts(snapshot_of(reads.block, client, number, clock), feeds, history, found, unread)
 
     facts = await at_one_block(client, number, memory, progress, clock, work)
     if isinstance(facts, str):
-        snapshot = Snapshot(client.chain, None, SnapshotStatus.UNREACHABLE, facts)
-        return ChainFacts(snapshot, gaps=(Gap(client.chain, "*", "prices, their history and pools", facts),))
+        return ChainFacts(Snapshot(client.chain, None, SnapshotStatus.UNREACHABLE, facts))
     return facts
 
 
