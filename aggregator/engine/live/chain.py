@@ -104,6 +104,11 @@ class ChainLoop:
         follower = self.follower
         return ChainState(self.chain, self._trail.tip, follower.mode, follower.trouble, len(self._queue) + self._busy, follower.seen_at)
 
+    @property
+    def feeds(self) -> FeedAnswers | None:
+        """What the chain's feeds said when they were looked at last."""
+        return self._feeds
+
     def push(self, keys: Iterable[str], urgency: Urgency) -> None:
         """To be read; what is waiting already may only become more urgent."""
         for key in keys:
