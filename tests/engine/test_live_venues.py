@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 from aggregator.chains.arguments import OwnerAddress
 from aggregator.engine.live import venues as live_venues
 from aggregator.engine.live.owner import Followed
+from aggregator.engine.replay.file import read_history
+from aggregator.engine.replay.record_file import HistoryFile
 from aggregator.localnet.world import World
 from aggregator.model.identifiers import parse_address
+from aggregator.publish.alerts.instant import Instant
 from aggregator.reading.venue import VenueRequest
 from tests.adapters import test_derive
 from tests.adapters.hyperliquid_venue import USER, Account, balance, hyperliquid, position, state
@@ -95,6 +99,20 @@ async def test_a_silent_venue_stands_as_it_was_and_later_is_missing(
         assert any(gap["protocol"] == "hyperliquid" for gap in document["coverage"]["missing"])
         venue.down = False
         await one.until(lambda: equities(one) == ["9000.0"] and not warned(one) and one.document(USER)["coverage"]["complete"])
+
+
+@pytest.mark.parametrize(("equity", "health"), [(9_000, 56.25), (80, 0.5), (-20, 0.0)])
+async def test_alerts_look_at_what_is_liquidated_at_a_venue(deployed: World, tmp_path: Path, equity: int, health: float) -> None:
+    async with following(deployed, tmp_path, []) as (one, venue, _):
+        venue.equity = equity
+        found = await one.live.current(OwnerAddress(parse_address(USER)))
+        assert found.assessed is not None
+        (seen,) = [row for row in found.assessed.accounts if row.protocol == "hyperliquid" and row.debt_usd == 160.0]
+    assert (seen.health_factor, seen.debt_usd, seen.collateral_usd) == (health, 160.0, max(equity, 0))
+    with HistoryFile(tmp_path / "wallets.jsonl") as journal:
+        journal.write([replace(seen, t=Instant(1_790_000_000_000_000))])
+    (row,) = read_history(tmp_path / "wallets.jsonl")
+    assert row == replace(seen, t=Instant(1_790_000_000_000_000))
 
 
 def test_an_older_picture_never_takes_the_place_of_a_newer() -> None:

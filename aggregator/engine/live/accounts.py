@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from aggregator.engine.schema import HealthDocument, MarginAccountDocument
+from aggregator.engine.schema import HealthDocument, MarginAccountDocument, VenueAccountDocument
 from aggregator.model.identifiers import Address, ChainId
 from aggregator.publish.alerts.observations import WalletObserved
+from aggregator.reading.venue_manifest import venue
 
 TIMELESS = 0
 """the time of an observation before the desk gives it one"""
@@ -46,6 +47,7 @@ def accounts_of(document: HealthDocument) -> tuple[WalletObserved, ...]:
     owner = document.owners[0].rpartition(":")[2].lower()
     blocks = {one.chain: one.block for one in document.snapshots}
     found = [_account(one, owner, blocks.get(one.chain)) for one in document.margin_accounts]
+    found += [_venue_account(one, owner) for one in document.venue_accounts if one.maintenance_margin_usd is not None]
     trapped, held = document.health.trapped_collateral_usd, float(document.health.collateral_usd)
     if trapped is not None:
         found.append(WalletObserved(TIMELESS, owner, "", "", PORTFOLIO, None, None, held, None, None, float(trapped)))
@@ -55,6 +57,16 @@ def accounts_of(document: HealthDocument) -> tuple[WalletObserved, ...]:
 def closed(owner: Address, places: Iterable[tuple[str, str, str]]) -> list[WalletObserved]:
     """Accounts, by chain, protocol and market, that an owner no longer has: nothing is owed there."""
     return [WalletObserved(TIMELESS, owner, *place, None, debt_usd=0.0) for place in sorted(places)]
+
+
+def _venue_account(one: VenueAccountDocument, owner: str) -> WalletObserved:
+    """At a venue what must be covered is the maintenance margin, and what covers it is equity: their ratio is the health, below 1 is
+    liquidated."""
+    equity, needed = (None if text is None else float(text) for text in (one.equity_usd, one.maintenance_margin_usd))
+    equity = max(equity, 0.0) if equity is not None else None
+    health = equity / needed if equity is not None and needed else None
+    chain = venue(one.venue).manifest.chain
+    return WalletObserved(TIMELESS, owner, chain, one.venue, one.account, health, None, equity, needed, None)
 
 
 def _account(one: MarginAccountDocument, owner: str, block: int | None) -> WalletObserved:
