@@ -45,7 +45,8 @@ def summarise(
         raise ScoreWithheld(f"no score for {owner}: coverage is too low; missing: {_named(assessment)}")
     read = [(evm_reference(one.chain), one.block) for one in portfolio.snapshots if one.block is not None and _on_evm(one)]
     blocks = tuple(ChainBlock(chain_id, block.number, bytes.fromhex(block.hash[2:])) for chain_id, block in sorted(read, key=_first))
-    as_of = oldest(one.block.timestamp for one in portfolio.snapshots if one.block is not None)
+    times = [one.block.timestamp for one in portfolio.snapshots if one.block is not None]
+    as_of = oldest((*times, *(account.as_of_ms // 1000 for account in portfolio.venue_accounts)))
     hour, day, week = (_up(chances.any_account, horizon) for horizon in HORIZONS)
     return MarginScore(
         owner=owner,

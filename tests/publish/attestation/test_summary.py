@@ -10,6 +10,8 @@ import pytest
 from aggregator.engine.document import build_document
 from aggregator.engine.live.worker import lowest_health, parameters
 from aggregator.engine.transfers import transfer_routes
+from aggregator.model.identifiers import AccountId
+from aggregator.model.instrument import MarginMode, VenueAccount, VenueFigures
 from aggregator.model.portfolio import Portfolio
 from aggregator.model.snapshot import Gap
 from aggregator.publish.attestation.statement import COMPLETE, UNBOUNDED, UNKNOWN, WAD, MarginScore
@@ -38,6 +40,14 @@ def test_figures_are_rounded_against_the_owner() -> None:
     assert [(one.chain_id, one.number) for one in signed.blocks] == [(1, 100), (42161, 100)]
     assert (signed.as_of, signed.valid_until, signed.coverage) == (1_700_000_000, 1_700_000_900, COMPLETE)
     assert (signed.parameters, signed.snapshot) == (b"\x01" * 32, b"\x02" * 32)
+
+
+@pytest.mark.parametrize(("told_at", "as_of"), [(1_699_999_990, 1_699_999_990), (1_700_000_500, 1_700_000_000)])
+def test_a_statement_is_as_old_as_the_oldest_thing_it_rests_on_venues_too(told_at: int, as_of: int) -> None:
+    figures = VenueFigures(equity=Decimal(100), maintenance_margin=Decimal(10))
+    at_venue = VenueAccount("derive", "1", AccountId(ETHEREUM, OWNER), MarginMode.CROSS, (), (), told_at * 1000 + 7, figures)
+    _, signed = judged(replace(portfolio([OWING]), venue_accounts=(at_venue,)))
+    assert (signed.as_of, signed.valid_until) == (as_of, as_of + 900)
 
 
 def test_without_debt_and_without_a_requirement_there_is_nothing_to_divide_by() -> None:
