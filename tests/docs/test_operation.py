@@ -72,6 +72,12 @@ def test_only_what_the_image_is_made_of_goes_to_the_builder() -> None:
     assert rules[0] == "*" and {"**/__pycache__", "**/*.pyc"} <= set(rules)
 
 
+def test_settings_with_keys_are_neither_committed_nor_built_in() -> None:
+    (file,) = loaded("compose.yaml")["services"]["service"]["env_file"]
+    assert f"docker/{file['path']}" in (ROOT / ".gitignore").read_text().splitlines()
+    assert not any("docker" in rule for rule in (ROOT / ".dockerignore").read_text().splitlines())
+
+
 def test_the_image_has_the_versions_that_are_tested() -> None:
     """What the service needs is a part of what every command needs, release by release."""
     runtime, service = (_pins((ROOT / "requirements" / f"{name}.txt").read_text()) for name in ("runtime", "service"))
