@@ -53,7 +53,8 @@ async def ask_contract(client: ChainClient, abilities: Abilities, account: Addre
         return Verdict(Stance.NO_CODE)
     if code.startswith(DELEGATION):
         return Verdict(Stance.DELEGATED)
-    async with PinnedReads(client, block, abilities) as reads:
+    # a copy, so that a stranger's contract teaches us nothing of the endpoint
+    async with PinnedReads(client, block, Abilities(abilities.lens, abilities.multicall)) as reads:
         outcome = await reads.call(account, IS_VALID_SIGNATURE, digest, signature, gas=GAS, limit=len(ACCEPTED))
     match outcome:
         case Value(answer):

@@ -25,7 +25,10 @@ from aggregator.reading.reads import BalanceRequest, CallRequest, Read, StorageR
 OUTPUT_LIMIT_BYTES = 400_000
 """answer of one lens call; more goes into the next round"""
 
-_REVERT = re.compile(r"revert", re.IGNORECASE)
+_REVERT = re.compile(
+    r"revert|invalid (?:opcode|jump)|invalidfeopcode|bad instruction|stack (?:under|over)flow|write protection", re.IGNORECASE
+)
+"""that the contract failed, in any of the ways that the machine knows: no fault of the endpoint"""
 _GAS = re.compile(r"out ?of ?gas|oog\b|gas required exceeds|intrinsic gas|gas limit", re.IGNORECASE)
 _INTRINSIC_GAS = 21_000
 _BYTE_GAS = 40

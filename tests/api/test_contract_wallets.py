@@ -19,7 +19,7 @@ from aggregator.engine.settings import load_settings
 from aggregator.localnet.compiling import Artifact
 from aggregator.localnet.node import LocalChain
 from aggregator.localnet.packages import PackageStore, cache_directory
-from aggregator.model.identifiers import checksum, parse_address
+from aggregator.model.identifiers import ChainId, checksum, parse_address
 from tests.api.accounts import Safes, compiled, nested_signature, signed_message_slot, wrapped
 from tests.api.serving import Served, chain_settings
 from tests.api.wallets import ALICE, MALLORY, Wallet
@@ -29,6 +29,9 @@ from tests.faulty_endpoint import FaultyEndpoint
 pytestmark = pytest.mark.localnet
 
 HOME, AWAY = 1, 10
+WRITES = 6
+"""the hostile account's manner that changes its state: only the lens calls statically, and a plain eth_call changes nothing either"""
+HOME_CHAIN = ChainId("eip155:1")
 BOB = Wallet(b"\x33" * 32)
 Owners = tuple[tuple[Wallet, ...], int]
 
@@ -167,14 +170,23 @@ async def test_an_account_of_openzeppelins_library_signs_in(scene: Scene) -> Non
     assert (status, session["address"]) == (200, account.lower()), "deployed by now, whatever its wallet believes"
 
 
-@pytest.mark.parametrize("manner", range(10))
-async def test_a_hostile_contract_is_refused_in_one_line(scene: Scene, manner: int) -> None:
+@pytest.mark.parametrize(
+    ("manner", "overrides"), [*((one, True) for one in range(10)), *((one, False) for one in range(10) if one != WRITES)]
+)
+async def test_a_hostile_contract_is_refused_in_one_line(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, manner: int, overrides: bool
+) -> None:
+    """On endpoints with state overrides, where reads go through the lens, and on those without."""
+    abilities = scene.served.app.live.engine.memory.of(HOME_CHAIN).abilities
+    monkeypatch.setattr(abilities, "lens", overrides)
+    monkeypatch.setattr(abilities, "multicall", False)
     account = await scene.account("HostileAccount", "uint256", manner)
     domain, nonce = await scene.nonce()
     started = time.perf_counter()
     status, problem = await scene.sign_in({"message": scene.message(account, HOME, domain, nonce), "signature": "0x" + "ab" * 8_192})
     assert status == 401 and "does not accept the signature" in problem["detail"] and len(problem["detail"]) < 200
     assert time.perf_counter() - started < 5
+    assert (abilities.lens, abilities.multicall) == (overrides, False)
 
 
 async def test_an_account_that_takes_anything_takes_anything(scene: Scene) -> None:
@@ -241,7 +253,7 @@ async def test_a_chain_that_is_away_is_no_refusal(scene: Scene) -> None:
         scene.endpoints[AWAY].heal()
 
 
-async def test_messages_are_for_a_name_that_somebody_set(scene: Scene) -> None:
+async def test_messages_are_for_a_name_that_somebody_set(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     for host in ("evil.example", "203.0.113.7:80", "[2001:db8::1]:80", "localhost.evil.example", "a b", "[::1"):
         for path in ("/v1/sign-in/nonce", "/v1/sign-in"):
             body = {"message": ALICE.message(host, "0" * 32, time.time()), "signature": "0x"}
@@ -249,3 +261,8 @@ async def test_messages_are_for_a_name_that_somebody_set(scene: Scene) -> None:
             assert status in (400, 421), problem
     status, given = await scene.served.send("POST", "/v1/sign-in/nonce", headers={"Host": "localhost:8080"})
     assert (status, given["domain"]) == (200, "localhost:8080")
+    for behind, named, answer in ((1, "", 421), (1, "margin.example", 200), (0, "margin.example", 200)):
+        changed = scene.served.app.settings.model_copy(update={"trusted_proxies": behind, "public_host": named})
+        monkeypatch.setattr(scene.served.app, "settings", changed)
+        status, given = await scene.served.send("POST", "/v1/sign-in/nonce")
+        assert status == answer and given.get("domain", "") == (named if answer == 200 else "")

@@ -68,13 +68,13 @@ class SessionDocument(Document):
 
 
 async def nonce(request: web.Request) -> web.StreamResponse:
-    query = query_of(request, NonceQuery)
+    query, domain = query_of(request, NonceQuery), own_domain(request)
     address = checksum(parse_address(query.address)) if query.address is not None else None
     app = app_of(request)
     now = app.now()
     until = now + NONCE_SECONDS * SECOND
     made = await app.database.write(lambda connection: access.create_nonce(connection, now, until))
-    return json_response(NonceDocument(nonce=made, domain=own_domain(request), expires_at=shown(until), address=address))
+    return json_response(NonceDocument(nonce=made, domain=domain, expires_at=shown(until), address=address))
 
 
 async def sign_in(request: web.Request) -> web.StreamResponse:
@@ -124,10 +124,11 @@ def own_domain(request: web.Request) -> str:
 
     Problem 421 for a name that nobody set: a page elsewhere could have its visitors sign its own name and send it here as the host.
     """
-    named = app_of(request).settings.public_host
-    if named:
-        return named
-    if not _is_ours(request):
+    settings = app_of(request).settings
+    if settings.public_host:
+        return settings.public_host
+    # a proxy may have put this machine's address in the place of what the browser called
+    if settings.trusted_proxies or not _is_ours(request):
         raise Problem(421, "unknown-host", "wallets sign in to the name that CROSSMARGIN_PUBLIC_HOST sets; here none is set")
     return request.host
 
