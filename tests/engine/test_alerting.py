@@ -134,6 +134,20 @@ async def test_what_could_not_be_told_is_told_after_the_restart(service: Service
     assert await service.waiting("mine") == 1
 
 
+async def test_what_was_judged_is_told_after_the_restart_though_it_is_over_by_then(service: Service, document: HealthDocument) -> None:
+    """Killed between the journal and the outbox, and the price came back before the next start."""
+    address = Address(document.owners[0].rpartition(":")[2].lower())
+    async with service.desk() as desk:
+        assert await desk.judge([OwnerSeen(address, accounts_of(at_health(document, "1.05")), True)])
+    assert service.streamed == [] and await service.waiting("mine") == 0
+    async with service.desk() as desk:
+        assert [one.state for one in service.streamed] == ["opened"]
+        service.now += HOUR
+        await owner(desk, at_health(document, "1.5"))
+    assert [one.state for one in service.streamed] == ["opened", "resolved"]
+    assert await service.waiting("mine") == 2
+
+
 async def test_a_new_subscriber_is_not_told_old_news(service: Service, document: HealthDocument) -> None:
     async with service.desk() as desk:
         await owner(desk, at_health(document, "1.05"))
