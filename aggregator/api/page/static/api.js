@@ -17,7 +17,12 @@ export class Problem extends Error {
 /** The problem that an answer other than 2xx tells of. */
 export async function problemOf(response) {
   const body = await response.json().catch(() => null)
-  return new Problem(body?.title ?? `Error ${response.status}`, body?.detail ?? '', response.status, Number(response.headers.get('retry-after')) || 0)
+  return new Problem(
+    body?.title ?? `Error ${response.status}`,
+    body?.detail ?? '',
+    response.status,
+    Number(response.headers.get('retry-after')) || 0,
+  )
 }
 
 async function answer(path, { token = null, body, ...options } = {}) {

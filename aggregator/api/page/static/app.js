@@ -28,7 +28,8 @@ async function show() {
   document.title = name ? `${name} · Crossmargin` : page === 'systemic' ? 'Systemic · Crossmargin' : 'Crossmargin'
   find.elements.owner.value = name ?? ''
   live.connection('none')
-  if (name) await followed(stop.signal, `?owner=${encodeURIComponent(name)}&kind=health,withdrawn`, await ownerPage(view, name, stop.signal))
+  if (name)
+    await followed(stop.signal, `?owner=${encodeURIComponent(name)}&kind=health,withdrawn`, await ownerPage(view, name, stop.signal))
   else if (page === 'systemic') await followed(stop.signal, '?kind=systemic,alert', await systemicPage(view, stop.signal))
   else if (page === '') view.replaceChildren(welcome(recent.list()))
   else view.replaceChildren(states.empty('No such page', 'Look for an owner above, or go to the systemic page.', 'h1'))
@@ -45,6 +46,7 @@ function decoded(text) {
 /** Once the page stands, tells it what the stream says: at most once a second, the newest of each kind of event. */
 async function followed(signal, query, heard) {
   if (signal.aborted || !heard) return
+  document.getElementById(location.hash.slice(1))?.scrollIntoView()
   const waiting = new Map()
   let timer = 0
   follow(query, {

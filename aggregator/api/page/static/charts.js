@@ -15,8 +15,17 @@ export function colours() {
   const style = getComputedStyle(document.documentElement)
   const of = (name) => style.getPropertyValue(`--${name}`).trim()
   return {
-    text: of('text'), soft: of('soft'), line: of('line'), accent: of('accent'), warn: of('warn'), bad: of('bad'), card: of('card'), sunk: of('sunk'), onAccent: of('on-accent'),
-    series: ['one', 'two', 'three', 'four'].map((name) => of(`series-${name}`)), font: of('font'),
+    text: of('text'),
+    soft: of('soft'),
+    line: of('line'),
+    accent: of('accent'),
+    warn: of('warn'),
+    bad: of('bad'),
+    card: of('card'),
+    sunk: of('sunk'),
+    onAccent: of('on-accent'),
+    series: ['one', 'two', 'three', 'four'].map((name) => of(`series-${name}`)),
+    font: of('font'),
   }
 }
 
@@ -76,16 +85,34 @@ export function base(palette) {
     textStyle: { color: palette.text, fontFamily: palette.font },
     grid: { left: 4, right: 14, top: 36, bottom: 4, containLabel: true },
     tooltip: {
-      trigger: 'axis', renderMode: 'richText', confine: true, backgroundColor: palette.card, borderColor: palette.line, padding: [8, 12],
-      textStyle: { color: palette.text, fontSize: 13 }, axisPointer: { lineStyle: { color: palette.soft, type: 'solid', width: 1 } },
+      trigger: 'axis',
+      renderMode: 'richText',
+      confine: true,
+      backgroundColor: palette.card,
+      borderColor: palette.line,
+      padding: [8, 12],
+      textStyle: { color: palette.text, fontSize: 13 },
+      axisPointer: { lineStyle: { color: palette.soft, type: 'solid', width: 1 } },
     },
-    legend: { top: 0, left: 0, icon: 'roundRect', textStyle: { color: palette.soft, fontSize: 13 }, itemWidth: 14, itemHeight: 4, itemGap: 18 },
+    legend: {
+      top: 0,
+      left: 0,
+      icon: 'roundRect',
+      textStyle: { color: palette.soft, fontSize: 13 },
+      itemWidth: 14,
+      itemHeight: 4,
+      itemGap: 18,
+    },
   }
 }
 
 export function axis(palette, more = {}) {
   return {
-    axisLine: { show: false }, axisTick: { show: false }, splitLine: { lineStyle: { color: palette.line } }, nameTextStyle: { color: palette.soft, fontSize: 12 },
-    ...more, axisLabel: { color: palette.soft, fontSize: 12, hideOverlap: true, ...more.axisLabel },
+    axisLine: { show: false },
+    axisTick: { show: false },
+    splitLine: { lineStyle: { color: palette.line } },
+    nameTextStyle: { color: palette.soft, fontSize: 12 },
+    ...more,
+    axisLabel: { color: palette.soft, fontSize: 12, hideOverlap: true, ...more.axisLabel },
   }
 }

@@ -18,7 +18,12 @@ export function h(tag, properties = {}, ...children) {
 /** A card with a heading; `id` names it for links and for screen readers. `aside` stands beside the heading. */
 export function card(id, title, { aside = null, level = 'h2', kind = '' } = {}, ...children) {
   const head = h(level, { id: `${id}-title` }, title)
-  return h('section', { class: `card ${kind}`.trim(), id, 'aria-labelledby': `${id}-title` }, aside ? h('div', { class: 'card-head' }, head, aside) : head, ...children)
+  return h(
+    'section',
+    { class: `card ${kind}`.trim(), id, 'aria-labelledby': `${id}-title` },
+    aside ? h('div', { class: 'card-head' }, head, aside) : head,
+    ...children,
+  )
 }
 
 /**
@@ -27,9 +32,24 @@ export function card(id, title, { aside = null, level = 'h2', kind = '' } = {}, 
  */
 export function table(label, columns, rows, kind = '') {
   const of = (column) => [column.number && 'number', column.kind].filter(Boolean).join(' ') || null
-  const head = h('tr', { role: 'row' }, columns.map((column) => h('th', { scope: 'col', class: of(column), role: 'columnheader' }, column.title)))
-  const body = rows.map((row) => h('tr', { role: 'row' }, columns.map((column) => h('td', { class: of(column), role: 'cell' }, column.cell(row)))))
-  const grid = h('table', { 'aria-label': label, role: 'table', class: kind || null }, h('thead', { role: 'rowgroup' }, head), h('tbody', { role: 'rowgroup' }, body))
+  const head = h(
+    'tr',
+    { role: 'row' },
+    columns.map((column) => h('th', { scope: 'col', class: of(column), role: 'columnheader' }, column.title)),
+  )
+  const body = rows.map((row) =>
+    h(
+      'tr',
+      { role: 'row' },
+      columns.map((column) => h('td', { class: of(column), role: 'cell' }, column.cell(row))),
+    ),
+  )
+  const grid = h(
+    'table',
+    { 'aria-label': label, role: 'table', class: kind || null },
+    h('thead', { role: 'rowgroup' }, head),
+    h('tbody', { role: 'rowgroup' }, body),
+  )
   return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': label }, grid)
 }
 
@@ -47,12 +67,22 @@ export function bar(filled, kind = '', mark = null) {
 
 /** A bar of parts `{kind, share}` beside each other. */
 export function stack(parts) {
-  return h('span', { class: 'track stacked', 'aria-hidden': 'true' }, parts.map((one) => h('i', { class: `fill ${one.kind}`, style: { width: share(one.share) } })))
+  return h(
+    'span',
+    { class: 'track stacked', 'aria-hidden': 'true' },
+    parts.map((one) => h('i', { class: `fill ${one.kind}`, style: { width: share(one.share) } })),
+  )
 }
 
 /** Figures by name: `[[name, value, hint?], …]`, in which a null is left out. */
 export function figures(rows, kind = '') {
-  return h('dl', { class: `figures ${kind}`.trim() }, rows.filter(Boolean).map(([name, value, hint]) => h('div', {}, h('dt', {}, name), h('dd', {}, value, hint ? h('small', {}, hint) : null))))
+  return h(
+    'dl',
+    { class: `figures ${kind}`.trim() },
+    rows
+      .filter(Boolean)
+      .map(([name, value, hint]) => h('div', {}, h('dt', {}, name), h('dd', {}, value, hint ? h('small', {}, hint) : null))),
+  )
 }
 
 /** One of a few, as buttons: `options` are [value, words]. Arrow keys move as in any group of radio buttons. */
@@ -62,7 +92,12 @@ export function choice(name, label, options, chosen, picked) {
     { class: 'choice' },
     h('legend', { class: 'unseen' }, label),
     options.map(([value, words]) =>
-      h('label', {}, h('input', { type: 'radio', name, value, checked: value === chosen, onchange: () => picked(value) }), h('span', {}, words)),
+      h(
+        'label',
+        {},
+        h('input', { type: 'radio', name, value, checked: value === chosen, onchange: () => picked(value) }),
+        h('span', {}, words),
+      ),
     ),
   )
 }
@@ -70,5 +105,8 @@ export function choice(name, label, options, chosen, picked) {
 /** The first of a long list, the rest behind a summary that says how many there are. */
 export function first(most, items, wrap, id) {
   if (items.length <= most + 1) return [wrap(items)]
-  return [wrap(items.slice(0, most)), h('details', { class: 'more', id }, h('summary', {}, `${items.length - most} more`), wrap(items.slice(most)))]
+  return [
+    wrap(items.slice(0, most)),
+    h('details', { class: 'more', id }, h('summary', {}, `${items.length - most} more`), wrap(items.slice(most))),
+  ]
 }

@@ -108,14 +108,23 @@ export function amount(raw, decimals) {
   const size = Math.abs(value)
   if (size >= 1e15) return signed(value.toExponential(3))
   if (size > 0 && size < 1e-6) return `${value < 0 ? MINUS : ''}< 0.000001`
-  const options = size >= 1000 ? { minimumFractionDigits: 2, maximumFractionDigits: 2 } : size >= 1 ? { maximumFractionDigits: 4 } : { maximumSignificantDigits: 4, maximumFractionDigits: 8 }
+  const options =
+    size >= 1000
+      ? { minimumFractionDigits: 2, maximumFractionDigits: 2 }
+      : size >= 1
+        ? { maximumFractionDigits: 4 }
+        : { maximumSignificantDigits: 4, maximumFractionDigits: 8 }
   return signed(new Intl.NumberFormat('en', options).format(value))
 }
 
 /** Seconds as a person says them: 45 seconds, 12 minutes, 5 hours, 3 days. */
 export function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds))
-  for (const [unit, size] of [['day', 86_400], ['hour', 3600], ['minute', 60]]) {
+  for (const [unit, size] of [
+    ['day', 86_400],
+    ['hour', 3600],
+    ['minute', 60],
+  ]) {
     if (whole >= 2 * size) return `${Math.floor(whole / size)} ${unit}s`
   }
   return whole === 1 ? '1 second' : `${whole} seconds`

@@ -16,7 +16,12 @@ const MOST_NARROW = 3
 export function haircuts(document) {
   const rows = tokens(document)
   if (!rows.length) return null
-  const totals = Object.fromEntries(PARTS.map(([name]) => [name, document.explain ? format.number(document.explain.haircuts[name]) ?? 0 : rows.reduce((sum, row) => sum + row.taken[name], 0)]))
+  const totals = Object.fromEntries(
+    PARTS.map(([name]) => [
+      name,
+      document.explain ? (format.number(document.explain.haircuts[name]) ?? 0) : rows.reduce((sum, row) => sum + row.taken[name], 0),
+    ]),
+  )
   const all = PARTS.reduce((sum, [name]) => sum + totals[name], 0)
   const owned = format.number(document.health.collateral_usd)
   const widest = Math.max(...rows.map((row) => row.dollars), 1e-9)
@@ -24,10 +29,33 @@ export function haircuts(document) {
     'haircuts',
     'Haircuts',
     {},
-    h('p', {}, h('strong', { class: 'figure' }, format.shortUsd(all)), owned ? ` (${format.percent(all / owned)}) is taken off what is owned, because it could not be sold for today’s value in a bad moment.` : ''),
+    h(
+      'p',
+      {},
+      h('strong', { class: 'figure' }, format.shortUsd(all)),
+      owned
+        ? ` (${format.percent(all / owned)}) is taken off what is owned, because it could not be sold for today’s value in a bad moment.`
+        : '',
+    ),
     stack(PARTS.map(([name]) => ({ kind: name, share: all > 0 ? totals[name] / all : 0 }))),
-    h('dl', { class: 'reasons' }, PARTS.map(([name, words]) => h('div', {}, h('dt', {}, h('i', { class: `dot ${name}` }), name), h('dd', {}, h('span', { class: 'soft' }, words), h('span', { class: 'figure' }, format.shortUsd(totals[name])))))),
-    first(matchMedia('(max-width: 560px)').matches ? MOST_NARROW : MOST, rows.map((row) => item(row, widest)), (nodes) => h('ul', { class: 'cuts' }, nodes), 'more-cuts'),
+    h(
+      'dl',
+      { class: 'reasons' },
+      PARTS.map(([name, words]) =>
+        h(
+          'div',
+          {},
+          h('dt', {}, h('i', { class: `dot ${name}` }), name),
+          h('dd', {}, h('span', { class: 'soft' }, words), h('span', { class: 'figure' }, format.shortUsd(totals[name]))),
+        ),
+      ),
+    ),
+    first(
+      matchMedia('(max-width: 560px)').matches ? MOST_NARROW : MOST,
+      rows.map((row) => item(row, widest)),
+      (nodes) => h('ul', { class: 'cuts' }, nodes),
+      'more-cuts',
+    ),
   )
 }
 
@@ -41,7 +69,13 @@ function tokens(document) {
         if (share === null || !leg.haircut_parts || value === null) continue
         const inside = position.identifiers.pool ? ` in ${protocol(position.protocol)}` : ''
         const key = `${leg.asset} ${inside}`
-        const row = found.get(key) ?? { name: named(leg.symbol), where: `${inside ? `${inside.trim()} ` : ''}on ${chain(item.chain)}`, dollars: 0, value: 0, taken: { market: 0, liquidity: 0, basis: 0, structure: 0 } }
+        const row = found.get(key) ?? {
+          name: named(leg.symbol),
+          where: `${inside ? `${inside.trim()} ` : ''}on ${chain(item.chain)}`,
+          dollars: 0,
+          value: 0,
+          taken: { market: 0, liquidity: 0, basis: 0, structure: 0 },
+        }
         row.value += value
         row.dollars += value * share
         for (const [name, dollars] of Object.entries(divided(leg.haircut_parts, share * value))) row.taken[name] += dollars
@@ -50,7 +84,10 @@ function tokens(document) {
     }
   }
   for (const item of [...document.margin_accounts, ...document.positions]) add(item)
-  return [...found.values()].filter((row) => row.dollars >= 0.005).map((row) => ({ ...row, share: row.dollars / row.value })).sort((a, b) => b.dollars - a.dollars)
+  return [...found.values()]
+    .filter((row) => row.dollars >= 0.005)
+    .map((row) => ({ ...row, share: row.dollars / row.value }))
+    .sort((a, b) => b.dollars - a.dollars)
 }
 
 /** Dollars by part, in the order in which the parts are taken off; together they are what is taken. */
@@ -61,7 +98,9 @@ function divided(parts, dollars) {
 }
 
 function item(row, widest) {
-  const words = PARTS.map(([name]) => [name, row.taken[name]]).filter(([, dollars]) => dollars / row.dollars > 0.005).map(([name, dollars]) => `${name} ${format.percent((row.share * dollars) / row.dollars)}`)
+  const words = PARTS.map(([name]) => [name, row.taken[name]])
+    .filter(([, dollars]) => dollars / row.dollars > 0.005)
+    .map(([name, dollars]) => `${name} ${format.percent((row.share * dollars) / row.dollars)}`)
   return h(
     'li',
     { title: words.join(' · ') },

@@ -18,10 +18,16 @@ export function historyCard(name, signal) {
   let shown = 'score'
   let points = []
   const drawn = chart({ height: 240 })
-  const pick = choice('history', 'Figure', Object.entries(SHOWN).map(([value, one]) => [value, one.words]), shown, (value) => {
-    shown = value
-    draw(drawn, points, shown)
-  })
+  const pick = choice(
+    'history',
+    'Figure',
+    Object.entries(SHOWN).map(([value, one]) => [value, one.words]),
+    shown,
+    (value) => {
+      shown = value
+      draw(drawn, points, shown)
+    },
+  )
   const section = card('history', 'History', { aside: pick }, body)
   section.dataset.own = ''
   const read = async () => {
@@ -41,11 +47,16 @@ export function historyCard(name, signal) {
 }
 
 function single(points) {
-  if (!points.length) return [h('p', { class: 'soft' }, 'Nothing has been kept yet. A point is added whenever a block changes something here.')]
+  if (!points.length)
+    return [h('p', { class: 'soft' }, 'Nothing has been kept yet. A point is added whenever a block changes something here.')]
   const [one] = points
   return [
     figures(Object.entries(SHOWN).map(([field, { words, show }]) => [words, show(one[field])])),
-    h('p', { class: 'soft' }, `One assessment so far, ${format.ago(one.timestamp)}. A line is drawn from the second on, which comes when a block changes something here.`),
+    h(
+      'p',
+      { class: 'soft' },
+      `One assessment so far, ${format.ago(one.timestamp)}. A line is drawn from the second on, which comes when a block changes something here.`,
+    ),
   ]
 }
 
@@ -65,13 +76,45 @@ function draw(drawn, points, field) {
     grid: { left: 4, right: 14, top: 12, bottom: 4, containLabel: true },
     tooltip: {
       ...base(palette).tooltip,
-      formatter: (found) => [...new Set([].concat(found).map((one) => `${format.moment(one.value[0])}\n${one.seriesName}: ${one.value[1] === null ? 'not known' : show(one.value[1])}`))].join('\n'),
+      formatter: (found) =>
+        [
+          ...new Set(
+            []
+              .concat(found)
+              .map(
+                (one) => `${format.moment(one.value[0])}\n${one.seriesName}: ${one.value[1] === null ? 'not known' : show(one.value[1])}`,
+              ),
+          ),
+        ].join('\n'),
     },
-    xAxis: axis(palette, { type: 'time', splitLine: { show: false } }),
-    yAxis: axis(palette, { scale: true, axisLabel: { formatter: mark }, ...(field === 'score' ? { max: (range) => Math.min(100, Math.ceil(range.max + 2)), min: (range) => Math.max(0, Math.floor(range.min - 2)) } : {}) }),
+    xAxis: axis(palette, { type: 'time', minInterval: 1000, splitLine: { show: false } }),
+    yAxis: axis(palette, {
+      scale: true,
+      axisLabel: { formatter: mark },
+      ...(field === 'score'
+        ? { max: (range) => Math.min(100, Math.ceil(range.max + 2)), min: (range) => Math.max(0, Math.floor(range.min - 2)) }
+        : {}),
+    }),
     series: [
-      { name: words, type: 'line', step: 'end', showSymbol: standing.length < 60, symbolSize: 5, lineStyle: { width: 2 }, areaStyle: { opacity: 0.06 }, connectNulls: false, data: standing.map((one) => [one.timestamp, value(one)]) },
-      { name: 'withdrawn', type: 'scatter', symbol: 'diamond', symbolSize: 9, itemStyle: { color: 'transparent', borderColor: palette.warn, borderWidth: 2 }, data: gone.map((one) => [one.timestamp, value(one)]) },
+      {
+        name: words,
+        type: 'line',
+        step: 'end',
+        showSymbol: standing.length < 60,
+        symbolSize: 5,
+        lineStyle: { width: 2 },
+        areaStyle: { opacity: 0.06 },
+        connectNulls: false,
+        data: standing.map((one) => [one.timestamp, value(one)]),
+      },
+      {
+        name: 'withdrawn',
+        type: 'scatter',
+        symbol: 'diamond',
+        symbolSize: 9,
+        itemStyle: { color: 'transparent', borderColor: palette.warn, borderWidth: 2 },
+        data: gone.map((one) => [one.timestamp, value(one)]),
+      },
     ],
   }))
 }

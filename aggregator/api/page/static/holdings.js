@@ -20,7 +20,9 @@ export function holdings(document) {
     'Owned and owed',
     { aside: legend() },
     chains.map((one) => group(one, largest)),
-    venues.length ? h('details', { class: 'chain', id: 'chain-venues', open: true }, h('summary', {}, h('h3', {}, 'Trading venues')), venues.map(venue)) : null,
+    venues.length
+      ? h('details', { class: 'chain', id: 'chain-venues', open: true }, h('summary', {}, h('h3', {}, 'Trading venues')), venues.map(venue))
+      : null,
   )
 }
 
@@ -38,9 +40,18 @@ function grouped(document) {
     for (const position of item.positions ?? [item]) for (const leg of position.legs) place.legs.push({ ...leg, of: detail(position) })
   }
   const rows = [...chains].map(([id, places]) => {
-    const list = [...places.values()].map((place) => ({ ...place, owned: sum(place.legs.filter((leg) => !owed(leg))), owed: sum(place.legs.filter(owed)) }))
+    const list = [...places.values()].map((place) => ({
+      ...place,
+      owned: sum(place.legs.filter((leg) => !owed(leg))),
+      owed: sum(place.legs.filter(owed)),
+    }))
     list.sort((a, b) => Math.max(b.owned, b.owed) - Math.max(a.owned, a.owed))
-    return { id, places: list, owned: list.reduce((total, one) => total + one.owned, 0), owed: list.reduce((total, one) => total + one.owed, 0) }
+    return {
+      id,
+      places: list,
+      owned: list.reduce((total, one) => total + one.owned, 0),
+      owed: list.reduce((total, one) => total + one.owed, 0),
+    }
   })
   return rows.sort((a, b) => b.owned - a.owned)
 }
@@ -48,11 +59,22 @@ function grouped(document) {
 /** What tells positions of one protocol apart: the token that stands for it, its range, its state. */
 function detail(position) {
   const { token_id: number, in_range: range, status } = position.identifiers
-  return [number ? `#${named(number, 12)}` : '', range === 'true' ? 'in range' : range === 'false' ? 'out of range' : '', status ? named(status) : ''].filter(Boolean).join(', ')
+  return [
+    number ? `#${named(number, 12)}` : '',
+    range === 'true' ? 'in range' : range === 'false' ? 'out of range' : '',
+    status ? named(status) : '',
+  ]
+    .filter(Boolean)
+    .join(', ')
 }
 
 function sums(one) {
-  return h('span', { class: 'sums' }, h('span', { class: 'figure' }, format.shortUsd(one.owned)), one.owed ? h('span', { class: 'figure owed-text' }, `owes ${format.shortUsd(one.owed)}`) : null)
+  return h(
+    'span',
+    { class: 'sums' },
+    h('span', { class: 'figure' }, format.shortUsd(one.owned)),
+    one.owed ? h('span', { class: 'figure owed-text' }, `owes ${format.shortUsd(one.owed)}`) : null,
+  )
 }
 
 function group(one, largest) {
@@ -60,7 +82,12 @@ function group(one, largest) {
     'details',
     { class: 'chain', id: `chain-${one.id.replace(':', '-')}`, open: !matchMedia('(max-width: 560px)').matches },
     h('summary', {}, h('span', { class: 'row' }, h('h3', {}, chain(one.id)), sums(one))),
-    first(MOST_PLACES, one.places.map((place) => placeRow(place, largest)), (nodes) => h('div', { class: 'places' }, nodes), `more-${one.id.replace(':', '-')}`),
+    first(
+      MOST_PLACES,
+      one.places.map((place) => placeRow(place, largest)),
+      (nodes) => h('div', { class: 'places' }, nodes),
+      `more-${one.id.replace(':', '-')}`,
+    ),
   )
 }
 
@@ -86,15 +113,34 @@ function legs(place, id) {
   const rows = [...place.legs].sort((a, b) => value(b) - value(a))
   const some = rows.some((leg) => leg.of)
   const columns = [
-    { title: 'Token', kind: 'token', cell: (leg) => [h('span', { title: `${leg.asset} ${leg.price?.detail ?? ''}`.trim() }, named(leg.symbol)), made(leg)] },
+    {
+      title: 'Token',
+      kind: 'token',
+      cell: (leg) => [h('span', { title: `${leg.asset} ${leg.price?.detail ?? ''}`.trim() }, named(leg.symbol)), made(leg)],
+    },
     some && { title: 'Position', kind: 'of', cell: (leg) => leg.of },
     { title: 'Side', kind: 'side', cell: (leg) => h('span', { class: owed(leg) ? 'owed-text' : null }, leg.side) },
-    { title: 'Amount', number: true, kind: 'amount', cell: (leg) => h('span', { title: format.exactAmount(leg.amount_raw, leg.decimals) }, format.amount(leg.amount_raw, leg.decimals)) },
+    {
+      title: 'Amount',
+      number: true,
+      kind: 'amount',
+      cell: (leg) => h('span', { title: format.exactAmount(leg.amount_raw, leg.decimals) }, format.amount(leg.amount_raw, leg.decimals)),
+    },
     { title: 'Price', number: true, kind: 'price', cell: (leg) => format.price(leg.price_usd) },
-    { title: 'Value', number: true, kind: 'value', cell: (leg) => (leg.value_usd === null ? h('span', { title: leg.price?.detail || 'no believed price' }, 'no price') : format.usd(leg.value_usd)) },
+    {
+      title: 'Value',
+      number: true,
+      kind: 'value',
+      cell: (leg) =>
+        leg.value_usd === null ? h('span', { title: leg.price?.detail || 'no believed price' }, 'no price') : format.usd(leg.value_usd),
+    },
     { title: 'Haircut', number: true, kind: 'cut', cell: (leg) => (owed(leg) ? '' : format.percent(leg.haircut)) },
   ].filter(Boolean)
-  return h('div', {}, first(MOST_LEGS, rows, (list) => table(`Tokens in ${place.name}`, columns, list, 'legs'), `${id}-more`))
+  return h(
+    'div',
+    {},
+    first(MOST_LEGS, rows, (list) => table(`Tokens in ${place.name}`, columns, list, 'legs'), `${id}-more`),
+  )
 }
 
 /** What a token stands for, where that is something else. */
@@ -107,13 +153,24 @@ function venue(account) {
   return h(
     'details',
     { class: 'place', id: `venue-${account.venue}-${account.account}`.replace(/[^A-Za-z0-9]+/g, '-') },
-    h('summary', {}, h('span', { class: 'where' }, `${protocol(account.venue)} ${named(account.label || account.account)}`), h('span', { class: 'tokens soft' }, account.mode), h('span', { class: 'sums' }, h('span', { class: 'figure' }, format.shortUsd(account.equity_usd)))),
-    table('Positions at the venue', [
-      { title: 'Instrument', kind: 'token', cell: (one) => named(one.instrument) },
-      { title: 'Size', number: true, kind: 'amount', cell: (one) => one.size },
-      { title: 'Mark', number: true, kind: 'price', cell: (one) => format.price(one.mark_price) },
-      { title: 'Profit', number: true, kind: 'value', cell: (one) => format.usd(one.unrealised) },
-      { title: 'Liquidation', number: true, kind: 'cut', cell: (one) => format.price(one.liquidation_price) },
-    ], account.holdings, 'legs'),
+    h(
+      'summary',
+      {},
+      h('span', { class: 'where' }, `${protocol(account.venue)} ${named(account.label || account.account)}`),
+      h('span', { class: 'tokens soft' }, account.mode),
+      h('span', { class: 'sums' }, h('span', { class: 'figure' }, format.shortUsd(account.equity_usd))),
+    ),
+    table(
+      'Positions at the venue',
+      [
+        { title: 'Instrument', kind: 'token', cell: (one) => named(one.instrument) },
+        { title: 'Size', number: true, kind: 'amount', cell: (one) => one.size },
+        { title: 'Mark', number: true, kind: 'price', cell: (one) => format.price(one.mark_price) },
+        { title: 'Profit', number: true, kind: 'value', cell: (one) => format.usd(one.unrealised) },
+        { title: 'Liquidation', number: true, kind: 'cut', cell: (one) => format.price(one.liquidation_price) },
+      ],
+      account.holdings,
+      'legs',
+    ),
   )
 }

@@ -31,11 +31,19 @@ async function ask() {
     const silences = chains.map((one) => format.number(one.silent_seconds)).filter((one) => one !== null)
     heard = silences.length ? Date.now() - 1000 * Math.min(...silences) : null
     list.replaceChildren(
-      table('Chains as they are followed', [
-        { title: 'Chain', cell: (one) => chain(one.chain) },
-        { title: 'Block', number: true, cell: (one) => format.count(one.block) },
-        { title: 'Heard of', number: true, cell: (one) => (one.silent_seconds === null ? format.UNKNOWN : format.since(Number(one.silent_seconds))) },
-      ], chains),
+      table(
+        'Chains as they are followed',
+        [
+          { title: 'Chain', cell: (one) => chain(one.chain) },
+          { title: 'Block', number: true, cell: (one) => format.count(one.block) },
+          {
+            title: 'Heard of',
+            number: true,
+            cell: (one) => (one.silent_seconds === null ? format.UNKNOWN : format.since(Number(one.silent_seconds))),
+          },
+        ],
+        chains,
+      ),
     )
   } catch {
     heard = null

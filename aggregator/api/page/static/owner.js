@@ -18,8 +18,22 @@ import { summary } from './summary.js'
 import { chain, short, symbolsOf } from './words.js'
 
 const SKELETON = [
-  { kind: 'band', list: [['summary', 'Unified health', 5], ['requirement', 'Requirement and equity', 5]] },
-  { kind: 'columns', list: [['first', 'What falls first', 5], ['shocks', 'What if prices move', 7], ['holdings', 'Owned and owed', 8], ['haircuts', 'Haircuts', 8]] },
+  {
+    kind: 'band',
+    list: [
+      ['summary', 'Unified health', 5],
+      ['requirement', 'Requirement and equity', 5],
+    ],
+  },
+  {
+    kind: 'columns',
+    list: [
+      ['first', 'What falls first', 5],
+      ['shocks', 'What if prices move', 7],
+      ['holdings', 'Owned and owed', 8],
+      ['haircuts', 'Haircuts', 8],
+    ],
+  },
 ]
 
 /** Shows the owner in `view` until `signal` aborts; returns what hears the stream's events. */
@@ -70,11 +84,24 @@ class OwnerPage {
     const notes = [states.partial(document.coverage, symbols), states.stale(document.snapshots, symbols)]
     if (!held && document.coverage.complete) {
       this.own = null
-      this.view.replaceChildren(h('div', { class: 'page' }, heading(document), notes.filter(Boolean), states.empty('Nothing here', 'This owner holds and owes nothing on the chains that were read.')))
+      this.view.replaceChildren(
+        h(
+          'div',
+          { class: 'page' },
+          heading(document),
+          notes.filter(Boolean),
+          states.empty('Nothing here', 'This owner holds and owes nothing on the chains that were read.'),
+        ),
+      )
       return
     }
     const begins = this.own === null
-    if (begins) this.own = { shocks: sliders(this.name, document, this.signal), history: historyCard(this.name, this.signal), private: privateCard(document, this.signal) }
+    if (begins)
+      this.own = {
+        shocks: sliders(this.name, document, this.signal),
+        history: historyCard(this.name, this.signal),
+        private: privateCard(document, this.signal),
+      }
     else this.own.shocks.refresh(document)
     const own = (id) => (begins ? this.own[id].section : h('section', { id, class: 'card', 'data-own': true }))
     const fresh = h(
@@ -101,30 +128,62 @@ class OwnerPage {
 
 function heading(document) {
   const owners = document.owners.map((one) => one.split(':').pop())
-  const times = document.snapshots.map((one) => one.timestamp).filter(Boolean).sort()
+  const times = document.snapshots
+    .map((one) => one.timestamp)
+    .filter(Boolean)
+    .sort()
   return h(
     'div',
     { class: 'heading' },
-    h('div', { class: 'row' }, h('h1', { title: owners.join(' ') }, owners.map(short).join(' + ')), h('span', { class: 'tools', 'data-own': true }, copier('Copy address', () => owners.join(' ')), copier('Copy link', () => location.href))),
+    h(
+      'div',
+      { class: 'row' },
+      h('h1', { title: owners.join(' ') }, owners.map(short).join(' + ')),
+      h(
+        'span',
+        { class: 'tools', 'data-own': true },
+        copier('Copy address', () => owners.join(' ')),
+        copier('Copy link', () => location.href),
+      ),
+    ),
     h(
       'p',
       { class: 'soft' },
       times.length ? ['As of ', h('time', { datetime: times[0] }, format.ago(times[0]))] : 'As of nothing',
-      h('span', { class: 'blocks' }, document.snapshots.map((one) => h('span', { class: `chip ${one.status === 'ok' ? '' : 'warn'}`.trim() }, `${chain(one.chain)} `, h('span', { class: 'figure' }, one.block === null ? 'not reached' : format.count(one.block))))),
+      h(
+        'span',
+        { class: 'blocks' },
+        document.snapshots.map((one) =>
+          h(
+            'span',
+            { class: `chip ${one.status === 'ok' ? '' : 'warn'}`.trim() },
+            `${chain(one.chain)} `,
+            h('span', { class: 'figure' }, one.block === null ? 'not reached' : format.count(one.block)),
+          ),
+        ),
+      ),
     ),
     h('p', { id: 'refresh-note', class: 'warn-text', role: 'status', 'data-own': true }),
   )
 }
 
 function copier(words, text) {
-  const button = h('button', { type: 'button', class: 'quiet', onclick: async () => {
-    try {
-      await navigator.clipboard.writeText(text())
-      button.textContent = 'Copied'
-    } catch {
-      button.textContent = 'Copying is not allowed here'
-    }
-    setTimeout(() => (button.textContent = words), 2000)
-  } }, words)
+  const button = h(
+    'button',
+    {
+      type: 'button',
+      class: 'quiet',
+      onclick: async () => {
+        try {
+          await navigator.clipboard.writeText(text())
+          button.textContent = 'Copied'
+        } catch {
+          button.textContent = 'Copying is not allowed here'
+        }
+        setTimeout(() => (button.textContent = words), 2000)
+      },
+    },
+    words,
+  )
   return button
 }

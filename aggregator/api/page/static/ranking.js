@@ -15,18 +15,33 @@ export function ranking(document) {
   if (!rows.length) return [states.partial(document.coverage), h('p', { class: 'soft' }, 'No network of exposures is known yet.')]
   const shown = rows.filter((one) => format.number(one.high) >= SMALLEST).slice(0, MOST)
   const drawn = chart({ height: 40 + ROW_PIXELS * shown.length, caption: false })
-  drawn.show(`Systemic importance of ${shown.map((one) => `${node(one.name)} ${band(one)}`).join(', ')}`, (palette) => option(shown, palette))
+  drawn.show(`Systemic importance of ${shown.map((one) => `${node(one.name)} ${band(one)}`).join(', ')}`, (palette) =>
+    option(shown, palette),
+  )
   return [
     states.partial(document.coverage),
     h('p', { class: 'soft' }, 'Share of everybody else’s equity that is lost if it fails: a band from the calmest model to the harshest.'),
     drawn.figure,
     h('p', { class: 'soft' }, agreement(document, shown)),
-    h('details', { id: 'rank-table' }, h('summary', {}, `All ${rows.length} as a table`), table('Everybody by rank', [
-      { title: 'Rank', number: true, cell: (one) => (one.best_rank === one.worst_rank ? String(one.rank) : `${one.best_rank}–${one.worst_rank}`) },
-      { title: 'Name', cell: (one) => node(one.name) },
-      { title: 'Kind', cell: (one) => named(one.kind) },
-      { title: 'Lost', number: true, cell: band },
-    ], rows)),
+    h(
+      'details',
+      { id: 'rank-table' },
+      h('summary', {}, `All ${rows.length} as a table`),
+      table(
+        'Everybody by rank',
+        [
+          {
+            title: 'Rank',
+            number: true,
+            cell: (one) => (one.best_rank === one.worst_rank ? String(one.rank) : `${one.best_rank}–${one.worst_rank}`),
+          },
+          { title: 'Name', cell: (one) => node(one.name) },
+          { title: 'Kind', cell: (one) => named(one.kind) },
+          { title: 'Lost', number: true, cell: band },
+        ],
+        rows,
+      ),
+    ),
   ]
 }
 
@@ -55,14 +70,41 @@ function option(rows, palette) {
     ...base(palette),
     legend: { show: false },
     grid: { left: 4, right: narrow ? 76 : 96, top: 4, bottom: 4, containLabel: true },
-    tooltip: { ...base(palette).tooltip, trigger: 'item', formatter: ({ dataIndex }) => `${node(listed[dataIndex].name)}\n${band(listed[dataIndex])} of the others’ equity\nrank ${listed[dataIndex].rank}` },
+    tooltip: {
+      ...base(palette).tooltip,
+      trigger: 'item',
+      formatter: ({ dataIndex }) =>
+        `${node(listed[dataIndex].name)}\n${band(listed[dataIndex])} of the others’ equity\nrank ${listed[dataIndex].rank}`,
+    },
     xAxis: axis(palette, { min: 0, splitNumber: narrow ? 2 : 4, axisLabel: { formatter: (value) => format.percent(value, 0) } }),
-    yAxis: axis(palette, { type: 'category', data: listed.map((one) => node(one.name)), splitLine: { show: false }, axisLabel: { color: palette.text, width: narrow ? 130 : 190, overflow: 'truncate' } }),
+    yAxis: axis(palette, {
+      type: 'category',
+      data: listed.map((one) => node(one.name)),
+      splitLine: { show: false },
+      axisLabel: { color: palette.text, width: narrow ? 130 : 190, overflow: 'truncate' },
+    }),
     series: [
       { type: 'bar', stack: 'band', itemStyle: { color: 'transparent' }, data: low, silent: true },
-      { type: 'bar', stack: 'band', barWidth: 8, itemStyle: { color: palette.series[0], opacity: 0.45 }, data: high.map((value, index) => value - low[index]) },
+      {
+        type: 'bar',
+        stack: 'band',
+        barWidth: 8,
+        itemStyle: { color: palette.series[0], opacity: 0.45 },
+        data: high.map((value, index) => value - low[index]),
+      },
       { ...ends, data: low.map((value, index) => [value, index]) },
-      { ...ends, data: high.map((value, index) => [value, index]), label: { show: true, position: 'right', distance: 8, color: palette.soft, fontSize: 12, formatter: ({ dataIndex }) => band(listed[dataIndex]) } },
+      {
+        ...ends,
+        data: high.map((value, index) => [value, index]),
+        label: {
+          show: true,
+          position: 'right',
+          distance: 8,
+          color: palette.soft,
+          fontSize: 12,
+          formatter: ({ dataIndex }) => band(listed[dataIndex]),
+        },
+      },
     ],
   }
 }

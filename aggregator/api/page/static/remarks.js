@@ -9,14 +9,25 @@ const SAID_ELSEWHERE = ['head-stale', 'chain-unreachable']
 
 export function remarks(document, symbols) {
   const kinds = new Map()
-  for (const one of document.warnings) if (!SAID_ELSEWHERE.includes(one.code)) kinds.set(one.code, [...(kinds.get(one.code) ?? []), humane(one.detail, symbols)])
+  for (const one of document.warnings)
+    if (!SAID_ELSEWHERE.includes(one.code)) kinds.set(one.code, [...(kinds.get(one.code) ?? []), humane(one.detail, symbols)])
   if (!kinds.size) return null
   return card(
     'remarks',
     'To know',
     {},
     [...kinds].map(([code, details]) =>
-      h('section', { class: 'remark' }, h('h3', { title: code }, title(code)), first(MOST, details.map((one) => h('li', {}, one)), (nodes) => h('ul', {}, nodes), `more-${code}`)),
+      h(
+        'section',
+        { class: 'remark' },
+        h('h3', { title: code }, title(code)),
+        first(
+          MOST,
+          details.map((one) => h('li', {}, one)),
+          (nodes) => h('ul', {}, nodes),
+          `more-${code}`,
+        ),
+      ),
     ),
   )
 }

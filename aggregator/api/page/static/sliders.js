@@ -33,7 +33,11 @@ export function sliders(name, document, signal) {
 function factorsOf(document) {
   const deltas = document.isolated_versus_cross?.delta_by_factor ?? {}
   const size = (pair) => Math.max(Math.abs(format.number(pair.isolated) ?? 0), Math.abs(format.number(pair.cross) ?? 0))
-  return Object.entries(deltas).filter(([, pair]) => size(pair) >= 1).sort((a, b) => size(b[1]) - size(a[1])).slice(0, MOST_FACTORS).map(([factor]) => factor)
+  return Object.entries(deltas)
+    .filter(([, pair]) => size(pair) >= 1)
+    .sort((a, b) => size(b[1]) - size(a[1]))
+    .slice(0, MOST_FACTORS)
+    .map(([factor]) => factor)
 }
 
 class Bench {
@@ -47,7 +51,12 @@ class Bench {
     this.node = h(
       'div',
       {},
-      h('div', { class: 'sliders' }, this.all?.node, [...this.rows.values()].map((row) => row.node)),
+      h(
+        'div',
+        { class: 'sliders' },
+        this.all?.node,
+        [...this.rows.values()].map((row) => row.node),
+      ),
       h('button', { type: 'button', class: 'quiet', onclick: () => this.reset() }, 'Back to today'),
       this.result,
     )

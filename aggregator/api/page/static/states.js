@@ -11,7 +11,8 @@ export function loading(what, lines = 3) {
 
 /** The shape of a page that is being read: `cards` are [id, title, lines]. */
 export function skeleton(what, groups) {
-  const cards = (list) => list.map(([id, title, lines]) => card(`${id}-loading`, title, {}, loading(`${title.toLowerCase()} of ${what}`, lines)))
+  const cards = (list) =>
+    list.map(([id, title, lines]) => card(`${id}-loading`, title, {}, loading(`${title.toLowerCase()} of ${what}`, lines)))
   return groups.map(({ kind, list }) => h('div', { class: kind }, cards(list)))
 }
 
@@ -35,15 +36,34 @@ export function partial(coverage, symbols) {
   if (!coverage || coverage.complete) return null
   const missing = coverage.missing ?? []
   const gap = (one) => {
-    const where = [one.protocol === '*' ? '' : protocol(one.protocol), one.chain === '*' ? '' : `on ${chain(one.chain)}`].filter(Boolean).join(' ')
-    return h('li', {}, h('strong', {}, humane(one.what, symbols)), where ? ` · ${where}` : '', h('span', { class: 'soft' }, `: ${humane(one.why, symbols)}`))
+    const where = [one.protocol === '*' ? '' : protocol(one.protocol), one.chain === '*' ? '' : `on ${chain(one.chain)}`]
+      .filter(Boolean)
+      .join(' ')
+    return h(
+      'li',
+      {},
+      h('strong', {}, humane(one.what, symbols)),
+      where ? ` · ${where}` : '',
+      h('span', { class: 'soft' }, `: ${humane(one.why, symbols)}`),
+    )
   }
   return h(
     'div',
     { class: 'note warn', role: 'status' },
-    h('p', {}, h('strong', {}, `${missing.length === 1 ? 'One thing' : `${missing.length} things`} could not be read. `), 'What is owned is at least what stands here. Figures that a missing debt could change are left open rather than guessed.'),
+    h(
+      'p',
+      {},
+      h('strong', {}, `${missing.length === 1 ? 'One thing' : `${missing.length} things`} could not be read. `),
+      'What is owned is at least what stands here. Figures that a missing debt could change are left open rather than guessed.',
+    ),
     h('ul', { class: 'gaps' }, missing.slice(0, 3).map(gap)),
-    missing.length > 3 && h('details', { id: 'missing' }, h('summary', {}, `${missing.length - 3} more`), h('ul', { class: 'gaps' }, missing.slice(3, 100).map(gap))),
+    missing.length > 3 &&
+      h(
+        'details',
+        { id: 'missing' },
+        h('summary', {}, `${missing.length - 3} more`),
+        h('ul', { class: 'gaps' }, missing.slice(3, 100).map(gap)),
+      ),
   )
 }
 
@@ -51,21 +71,43 @@ export function partial(coverage, symbols) {
 export function stale(snapshots, symbols) {
   const old = (snapshots ?? []).filter((one) => one.status !== 'ok')
   if (!old.length) return null
+  const reasons = new Map()
+  for (const one of old) {
+    const why = humane(one.detail ?? one.status, symbols)
+    reasons.set(why, [...(reasons.get(why) ?? []), chain(one.chain)])
+  }
   return h(
     'div',
     { class: 'note', role: 'status' },
-    h('p', {}, h('strong', {}, old.some((one) => one.status === 'stale') ? 'Old blocks. ' : 'Not reached. '), 'Figures stand for the blocks that are named, not for now.'),
-    h('ul', { class: 'gaps' }, old.map((one) => h('li', {}, h('strong', {}, chain(one.chain)), h('span', { class: 'soft' }, `: ${humane(one.detail ?? one.status, symbols)}`)))),
+    h(
+      'p',
+      {},
+      h('strong', {}, old.some((one) => one.status === 'stale') ? 'Old blocks. ' : 'Not reached. '),
+      'Figures stand for the blocks that are named, not for now.',
+    ),
+    h(
+      'ul',
+      { class: 'gaps' },
+      [...reasons].map(([why, chains]) => h('li', {}, h('strong', {}, chains.join(', ')), h('span', { class: 'soft' }, `: ${why}`))),
+    ),
   )
 }
 
-/** A card that loads by itself, so that one failure leaves the rest of the page. `show` makes its content of the answer. */
+/**
+ * A card that loads by itself, so that one failure leaves the rest of the page. `show` makes its content of the answer. When it is read
+ * again, what was opened stays open, and the focus stays on what has a name.
+ */
 export function lazyCard(id, title, what, load, show, { lines = 4, aside = null } = {}) {
   const body = h('div', { class: 'body' }, loading(what, lines))
   const section = card(id, title, { aside }, body)
   const start = async () => {
     try {
-      body.replaceChildren(...[show(await load(), start)].flat().filter(Boolean))
+      const fresh = [show(await load(), start)].flat().filter(Boolean)
+      const open = [...body.querySelectorAll('details[open][id]')].map((one) => one.id)
+      const focused = body.contains(document.activeElement) ? document.activeElement.id : ''
+      body.replaceChildren(...fresh)
+      for (const one of body.querySelectorAll('details')) one.open ||= open.includes(one.id)
+      if (focused) document.getElementById(focused)?.focus()
     } catch (problem) {
       if (problem.name !== 'AbortError') body.replaceChildren(failed(problem, start))
     }

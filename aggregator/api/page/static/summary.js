@@ -36,7 +36,12 @@ export function summary(document) {
       h(
         'div',
         { class: `score ${level(score)}` },
-        h('p', { class: 'figure' }, h('strong', {}, score === null ? 'not known' : format.score(health.score)), score === null ? '' : h('span', {}, ' of 100')),
+        h(
+          'p',
+          { class: 'figure' },
+          h('strong', {}, score === null ? 'not known' : format.score(health.score)),
+          score === null ? '' : h('span', {}, ' of 100'),
+        ),
         scale(score),
       ),
       figures([
@@ -48,7 +53,11 @@ export function summary(document) {
         ['Margin ratio', format.ratio(health.margin_ratio), ratioWords(health)],
       ]),
     ),
-    h('div', { class: 'words' }, scoreWords(document).map((text) => h('p', {}, text))),
+    h(
+      'div',
+      { class: 'words' },
+      scoreWords(document).map((text) => h('p', {}, text)),
+    ),
     h('div', { class: 'drawers' }, chances(document)),
   )
 }
@@ -59,7 +68,16 @@ function chances(document) {
   if (!whole || !accounts.length) return null
   const rows = [...accounts.map((one) => [humane(one.where), one.own]), ...(accounts.length > 1 ? [['at least one of them', whole]] : [])]
   const column = (title, horizon) => ({ title, number: true, cell: ([, own]) => format.chance(own[horizon]) })
-  return h('details', { id: 'chances' }, h('summary', {}, 'Chance by account'), table('Chance of a liquidation', [{ title: 'Account', cell: ([name]) => name }, column('Within an hour', '1h'), column('A day', '1d'), column('A week', '7d')], rows))
+  return h(
+    'details',
+    { id: 'chances' },
+    h('summary', {}, 'Chance by account'),
+    table(
+      'Chance of a liquidation',
+      [{ title: 'Account', cell: ([name]) => name }, column('Within an hour', '1h'), column('A day', '1d'), column('A week', '7d')],
+      rows,
+    ),
+  )
 }
 
 const unknown = (value, why) => (format.number(value) === null ? why : null)
@@ -67,7 +85,8 @@ const unknown = (value, why) => (format.number(value) === null ? why : null)
 function ratioWords(health) {
   const ratio = format.number(health.margin_ratio)
   if (ratio !== null) return ratio < 1 ? 'under-margined' : null
-  return format.number(health.requirement_usd) === 0 ? 'nothing is required' : 'an asset has no price'
+  const required = format.number(health.requirement_usd)
+  return required === null ? 'a debt is not known' : required === 0 ? 'nothing is required' : 'an asset has no price'
 }
 
 /** The published scale with this score on it: its marks are chances of a liquidation within a day. */
@@ -87,14 +106,24 @@ function scoreWords(document) {
   if (format.number(chances['7d']) === 0 && !document.explain?.probability.some((one) => format.number(one.own['7d']) > 0)) {
     return ['Nothing is owed that could be liquidated, so nothing but the holdings themselves can lose value.']
   }
-  if (format.number(chances['1d']) >= 1) return ['At least one account is below its line today, so the score is at the bottom of its scale.', ...driverWords(document)]
-  const said = [`If nobody acts, the chance that at least one account is liquidated is ${format.chance(chances['1d'])} within a day and ${format.chance(chances['7d'])} within a week. The score is the first of these on a fixed scale, whose marks are chances.`]
+  if (format.number(chances['1d']) >= 1)
+    return ['At least one account is below its line today, so the score is at the bottom of its scale.', ...driverWords(document)]
+  const said = [
+    `If nobody acts, the chance that at least one account is liquidated is ${format.chance(chances['1d'])} within a day and ${format.chance(chances['7d'])} within a week. The score is the first of these on a fixed scale, whose marks are chances.`,
+  ]
   return [...said, ...driverWords(document)]
 }
 
 /** Every account that is below its line, and whether anybody can act on it. */
 function belowWords(document) {
-  return document.margin_accounts.filter((one) => one.liquidation.liquidatable).slice(0, 3).map((one) => (one.liquidation.blocked ? `${place(one)}: ${one.liquidation.blocked}.` : `${place(one)} can be liquidated now; repaying or adding collateral there is what helps.`))
+  return document.margin_accounts
+    .filter((one) => one.liquidation.liquidatable)
+    .slice(0, 3)
+    .map((one) =>
+      one.liquidation.blocked
+        ? `${place(one)}: ${one.liquidation.blocked}.`
+        : `${place(one)} can be liquidated now; repaying or adding collateral there is what helps.`,
+    )
 }
 
 function driverWords(document) {
@@ -109,7 +138,13 @@ function driverWords(document) {
   if (day(driver) >= 1) return belowWords(document)
   if (!others.length) return [`All of it is ${name}: repaying or adding collateral there is what helps.`]
   // the chance of any of the others is at most the sum of theirs
-  const rest = Math.min(1, others.reduce((sum, one) => sum + day(one), 0))
-  const better = rest < day(driver) ? ` With that account safe, at most ${format.chance(rest)} would be left within a day: a score of at least ${format.score(scoreOf(rest))}.` : ''
+  const rest = Math.min(
+    1,
+    others.reduce((sum, one) => sum + day(one), 0),
+  )
+  const better =
+    rest < day(driver)
+      ? ` With that account safe, at most ${format.chance(rest)} would be left within a day: a score of at least ${format.score(scoreOf(rest))}.`
+      : ''
   return [`${name} carries ${format.percent(part, 0)} of it.${better}`]
 }

@@ -51,14 +51,24 @@ async function asked(method, params) {
   try {
     return await window.ethereum.request({ method, params })
   } catch (error) {
-    throw new WalletProblem(error?.code === REFUSED ? 'The wallet was told not to.' : `The wallet did not answer: ${named(error?.message ?? error, 160)}`)
+    throw new WalletProblem(
+      error?.code === REFUSED ? 'The wallet was told not to.' : `The wallet did not answer: ${named(error?.message ?? error, 160)}`,
+    )
   }
 }
 
 function message(domain, address, chain, nonce, now) {
   return [
-    `${domain} wants you to sign in with your Ethereum account:`, address, '', STATEMENT, '',
-    `URI: ${location.origin}/`, 'Version: 1', `Chain ID: ${chain}`, `Nonce: ${nonce}`, `Issued At: ${now.toISOString()}`,
+    `${domain} wants you to sign in with your Ethereum account:`,
+    address,
+    '',
+    STATEMENT,
+    '',
+    `URI: ${location.origin}/`,
+    'Version: 1',
+    `Chain ID: ${chain}`,
+    `Nonce: ${nonce}`,
+    `Issued At: ${now.toISOString()}`,
   ].join('\n')
 }
 

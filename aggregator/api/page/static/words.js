@@ -27,7 +27,12 @@ export function spot(item) {
 /** A position's place: Aave v3 Core on Ethereum. */
 export const place = (item) => `${spot(item)} on ${chain(item.chain)}`
 
-const SLUGS = new RegExp(`(^|[\\s:(/])(${Object.keys(PROTOCOLS).map((one) => one.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|')})(?=[\\s@:),/]|$)`, 'g')
+const SLUGS = new RegExp(
+  `(^|[\\s:(/])(${Object.keys(PROTOCOLS)
+    .map((one) => one.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    .join('|')})(?=[\\s@:),/]|$)`,
+  'g',
+)
 const ASSET = /eip155:\d+\/(?:erc20:0x[0-9a-fA-F]{40}|slip44:\d+)/g
 
 /** Codes within a sentence of the service as words. `symbols`: of assets by their id. */
