@@ -5,6 +5,7 @@ a receiver then sees a message twice, with the same delivery id, but never none.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -30,6 +31,8 @@ SETTLED_KEPT = 30 * DAY
 """how long it can be seen what became of a message"""
 LEASE_SECONDS = 120.0
 """longer than any attempt takes"""
+AT_ONCE = 64
+"""messages on their way"""
 IDLE_SECONDS = 2.0
 """how long a message may lie in the outbox before it is seen, where nobody rings"""
 
@@ -102,25 +105,38 @@ class Courier:
         await self._database.write(lambda connection: outbox.release(connection, now, int(self._lease * SECOND)))
 
     async def run(self) -> None:
-        """Until cancelled. A database that is away is waited for."""
-        pause, tidied = 0.0, 0
-        while True:
-            self._bell.clear()
-            try:
-                if self._clock() - tidied > DAY:
-                    tidied = await self._tidy()
-                pause = await self._pause() if not await self.deliver() else 0.0
-            except DatabaseUnavailable:
+        """Until cancelled. A database that is away is waited for; a receiver that is slow holds up nobody but itself."""
+        tidied = 0
+        under_way: set[asyncio.Task[None]] = set()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            under_way.discard(task)
+            self._bell.set()
+
+        try:
+            while True:
+                self._bell.clear()
                 pause = IDLE_SECONDS
-            except Exception:  # a fault with one message must not end the deliverer; its lease runs out and it is tried again
-                log.exception("a round of deliveries failed")
-                pause = IDLE_SECONDS
-            if pause:
                 try:
+                    if self._clock() - tidied > DAY:
+                        tidied = await self._tidy()
+                    if len(under_way) < AT_ONCE:
+                        for taken, destination in await self._take(AT_ONCE - len(under_way)):
+                            task = asyncio.create_task(self._attempt_safely(taken, destination))
+                            under_way.add(task)
+                            task.add_done_callback(ended)
+                        pause = await self._pause()
+                except DatabaseUnavailable:
+                    pass
+                except Exception:  # whatever it is, what waits is looked for on
+                    log.exception("messages could not be taken")
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._bell.wait()
-                except TimeoutError:
-                    continue
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _tidy(self) -> int:
         """Remove what was settled long ago; when that was."""
@@ -130,12 +146,25 @@ class Courier:
 
     async def deliver(self) -> int:
         """One round: an attempt for the oldest message of every destination that is due; how many were attempted."""
-        now = self._clock()
-        taken = await self._database.write(lambda connection: outbox.take(connection, now, int(self._lease * SECOND)))
-        if taken:
-            known = await self._destinations()
-            await asyncio.gather(*(self._attempt(one, known.get(one.message.destination)) for one in taken))
+        taken = await self._take(AT_ONCE)
+        await asyncio.gather(*(self._attempt(one, destination) for one, destination in taken))
         return len(taken)
+
+    async def _take(self, most: int) -> list[tuple[Taken, Destination | None]]:
+        """Messages that are due, each destination's oldest; nobody else takes them until their lease ends."""
+        now = self._clock()
+        taken = await self._database.write(lambda connection: outbox.take(connection, now, int(self._lease * SECOND), most))
+        known = await self._destinations() if taken else {}
+        return [(one, known.get(one.message.destination)) for one in taken]
+
+    async def _attempt_safely(self, taken: Taken, destination: Destination | None) -> None:
+        """A fault with one message must not end the deliverer; its lease runs out and it is tried again."""
+        try:
+            await self._attempt(taken, destination)
+        except DatabaseUnavailable as error:
+            log.error("what became of a message could not be stored: %s", error)
+        except Exception:
+            log.exception("a delivery failed")
 
     async def _attempt(self, taken: Taken, destination: Destination | None) -> None:
         if destination is None:

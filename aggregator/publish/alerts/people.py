@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from aggregator.model.errors import InputError
 from aggregator.publish.alerts.addresses import AddressRefused, refuse_inside
 from aggregator.publish.alerts.alert import Alert
-from aggregator.publish.alerts.escaping import link_free
+from aggregator.publish.alerts.escaping import link_free, plain
 from aggregator.publish.alerts.webhook import Outcome
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
+T = TypeVar("T")
 SCHEMES = ("mailto", "mailtos", "tgram", "slack", "discord")
 _MAIL_OPTIONS = frozenset(("from", "to", "cc", "bcc", "name", "mode", "smtp", "user", "pass"))
 """what may stand behind the `?` of a mail address; other options of apprise fetch keys or files"""
 TIMEOUT_SECONDS = 60.0
 SHOWN_NODES = 6
+LONGEST_TITLE, LONGEST_TEXT = 200, 1_700
+"""characters: together less than the shortest limit of a chat (Discord's 2,000), beyond which messages are refused and not cut"""
+LONGEST_NAME = 120
+AT_ONCE = 16
+"""messages on their way: each takes a thread, as long as a mail server keeps it"""
+PATIENCE_SECONDS = 5.0
+"""how long a message waits for its turn before others are let through"""
 
 
 def check_person(url: str) -> None:
@@ -44,7 +56,8 @@ def _target(url: str) -> NotifyBase:
             raise InputError(f"a mail address takes no option {sorted(unknown)[0][:20]!r}")
     # what apprise says of a URL that it does not take may hold the URL
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
-    target = apprise.Apprise.instantiate(url)
+    plainly = apprise.AppriseAsset(app_id="Crossmargin", app_desc="Crossmargin", app_url="", image_url_mask="", image_url_logo="")
+    target = apprise.Apprise.instantiate(url, asset=plainly)
     if target is None:
         raise InputError(f"the {scheme}:// address is not complete; see apprise's documentation of it")
     setattr(target, "redirects", False)  # noqa: B010  apprise declares it as a class variable
@@ -56,6 +69,7 @@ class PeopleSender:
 
     def __init__(self, allow_private: bool = False, timeout: float = TIMEOUT_SECONDS) -> None:
         self._allow_private, self._timeout = allow_private, timeout
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def send(self, url: str, body: str) -> Outcome:
         """Send once; `body` is an alert's line. Never raises for what the receiver or the network does."""
@@ -76,8 +90,14 @@ class PeopleSender:
             return Outcome(f"{scheme}: the mail server's name leads nowhere")
         title, text = wording(Alert.model_validate_json(body, strict=False))
         try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            return Outcome(f"{scheme}: as many messages are on their way as may be")
+        sending = partial(target.notify, body=text, title=title, body_format=apprise.NotifyFormat.TEXT)
+        try:
             async with asyncio.timeout(self._timeout):
-                sent = await asyncio.to_thread(target.notify, body=text, title=title, body_format=apprise.NotifyFormat.TEXT)
+                sent = await _in_a_thread(sending, self._slots.release)
         except TimeoutError:
             return Outcome(f"{scheme}: no answer within {self._timeout:g} s")
         except Exception as error:
@@ -86,23 +106,55 @@ class PeopleSender:
         return Outcome() if sent else Outcome(f"{scheme}: not accepted")
 
 
+async def _in_a_thread(work: Callable[[], T], done: Callable[[], None]) -> T:
+    """`work()` in a thread of its own, which neither a later call nor the end of the process waits for; `done` is called on the loop when
+    the thread ends, also where nobody waits any more."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[T] = loop.create_future()
+
+    def settle(outcome: Callable[[], None]) -> None:
+        done()
+        if not found.done():
+            outcome()
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:
+            outcome = partial(found.set_exception, error)
+        else:
+            outcome = partial(found.set_result, result)
+        with contextlib.suppress(RuntimeError):
+            # the loop may have ended meanwhile
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=run, name="crossmargin-people", daemon=True).start()
+    return await found
+
+
 def wording(alert: Alert) -> tuple[str, str]:
-    """Title and text for people: plain, and with nothing in names that could act."""
+    """Title and text for people: plain, with nothing in names that could act, and short enough for every channel: of many figures the
+    last are left out."""
     state = {"opened": "", "escalated": " (graver)", "resolved": " (over)"}.get(alert.state, "")
     if alert.state == "resolved" and "replaced" in alert.evidence:
         state = " (withdrawn: its blocks were replaced)"
-    title = f"{alert.severity.upper()}{state}: {link_free(alert.subject)}: {alert.rule.replace('-', ' ')}"
-    figures = [f"{name}: {link_free(_figure(value))}" for name, value in alert.evidence.items() if value not in (None, ())]
-    reached = [link_free(node) for node in alert.path[:SHOWN_NODES]]
+    title = f"{alert.severity.upper()}{state}: {link_free(alert.subject, LONGEST_NAME)}: {alert.rule.replace('-', ' ')}"
+    figures = [f"{name}: {link_free(_figure(value), LONGEST_NAME)}" for name, value in alert.evidence.items() if value not in (None, ())]
+    reached = [link_free(node, LONGEST_NAME) for node in alert.path[:SHOWN_NODES]]
     more = f" and {len(alert.path) - SHOWN_NODES} more" if len(alert.path) > SHOWN_NODES else ""
     lines = [
         f"{alert.rule} at {alert.t}",
-        *figures,
         f"path: {' → '.join(reached)}{more}",
-        f"clears when: {alert.clears_when}",
+        f"clears when: {plain(alert.clears_when)}",
         f"episode {alert.episode}, rules {alert.model}",
     ]
-    return title, "\n".join(lines)
+    left = LONGEST_TEXT - sum(len(line) + 1 for line in lines) - 2
+    for place, figure in enumerate(figures):
+        left -= len(figure) + 1
+        if left < 0:
+            figures[place:] = ["…"]
+            break
+    return plain(title, LONGEST_TITLE), "\n".join([lines[0], *figures, *lines[1:]])
 
 
 def _figure(value: object) -> str:
