@@ -17,6 +17,7 @@ from aggregator.store.database import Database
 
 if TYPE_CHECKING:
     from aggregator.engine.live.attesting import Attester
+    from aggregator.engine.live.haircuts import ListedHaircuts
     from aggregator.engine.live.systemic import Systemic
 
 
@@ -28,6 +29,7 @@ class App:
     database: Database
     hub: StreamHub
     systemic: Systemic
+    haircuts: ListedHaircuts
     settings: Settings
     metrics: Metrics
     reads: RateLimiter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aggregator.engine.haircuts_schema import AssetHaircutDocument
 from aggregator.engine.schema import CoverageDocument, Document, GapDocument, SnapshotDocument
 
 
@@ -140,17 +141,13 @@ class AlertsDocument(Document):
     coverage: CoverageDocument
 
 
-class HaircutItem(Document):
-    """The largest haircut of this asset among followed owners; 1 − (1−market)(1−liquidity)(1−basis)(1−structure)."""
-
-    asset: str
-    symbol: str
-    haircut: str
-    parts: dict[str, str]
-
-
 class HaircutsDocument(Document):
-    haircuts: tuple[HaircutItem, ...]
+    """Haircuts of a holding of `size_usd` each, by chain and symbol; `after` is the cursor of the next page, null on the last."""
+
+    size_usd: str
+    snapshots: tuple[SnapshotDocument, ...]
+    haircuts: tuple[AssetHaircutDocument, ...]
+    after: str | None
     coverage: CoverageDocument
 
 

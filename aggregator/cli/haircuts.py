@@ -52,8 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _live(arguments: argparse.Namespace) -> int:
-    from aggregator.engine.haircuts import HaircutRequest, take_haircuts
+    from aggregator.engine.haircuts import take_haircuts
     from aggregator.engine.haircuts_document import haircuts_document
+    from aggregator.engine.haircuts_request import HaircutRequest
     from aggregator.model.snapshot import SnapshotStatus
 
     request = HaircutRequest(
@@ -81,7 +82,7 @@ def _live(arguments: argparse.Namespace) -> int:
 
 
 def _size(text: str) -> Decimal:
-    from aggregator.engine.haircuts import parse_size
+    from aggregator.engine.haircuts_request import parse_size
 
     try:
         return parse_size(text)

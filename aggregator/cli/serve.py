@@ -132,6 +132,7 @@ async def service(
     from aggregator.engine.live.alerting import alerting
     from aggregator.engine.live.assess import Workers
     from aggregator.engine.live.attesting import attester
+    from aggregator.engine.live.haircuts import ListedHaircuts
     from aggregator.engine.live.live import Live
     from aggregator.engine.live.stream import StreamHub
     from aggregator.engine.live.systemic import Systemic
@@ -148,12 +149,14 @@ async def service(
         network = await stack.enter_async_context(Network(configuration, rpc_overrides=rpc_overrides(settings.rpc, configuration)))
         hub = StreamHub(database)
         live = Live(Engine(network, clock=clock), database, hub, Workers(settings.workers), settings)
+        haircuts = ListedHaircuts(live.engine, live.chains, live.workers, settings.haircuts_seconds, live.feeds)
         systemic = Systemic(settings.population, network, live.chains, settings.population_seconds, live.population_read, clock)
         app = App(
             live=live,
             database=database,
             hub=hub,
             systemic=systemic,
+            haircuts=haircuts,
             settings=settings,
             metrics=Metrics(),
             reads=RateLimiter("reads", settings.reads_per_minute, time.monotonic),
@@ -167,13 +170,13 @@ async def service(
             alerting(journal_folder(settings), database, live.tell_alerts, settings.allow_private_webhooks, clock)
         )
         live.judge = desk
-        live.replaced_listeners.append(systemic.replaced)
+        live.replaced_listeners += [systemic.replaced, haircuts.replaced]
         systemic.listeners.append(desk.population)
         await live.start()
         stack.push_async_callback(live.stop)
         stack.push_async_callback(_cancel, asyncio.create_task(allocator.give_back_always()))
-        population = asyncio.create_task(systemic.run())
-        stack.push_async_callback(_cancel, population)
+        for work in (systemic.run(), haircuts.run()):
+            stack.push_async_callback(_cancel, asyncio.create_task(work))
         if app.attester is not None:
             stack.push_async_callback(_cancel, asyncio.create_task(app.attester.run()))
         if owners:

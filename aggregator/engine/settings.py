@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     websocket: bool = True
     poll_seconds: Seconds | None = None
     sweep_seconds: Seconds = 300.0
+    haircuts_seconds: Seconds = 300.0
     venues: bool = False
     venue_urls: Words = Field(default=(), repr=False)
     venue_seconds: Seconds = 15.0

@@ -154,13 +154,7 @@ async def test_systemic_figures_say_what_they_stand_on(served: Served) -> None:
     assert status == 200 and [series["asset"] for series in one["curves"]] == ["WETH"]
 
 
-async def test_haircuts_coverage_and_adapters(served: Served, witness: str) -> None:
-    _, haircuts = await served.get("/v1/haircuts")
-    assert haircuts["haircuts"] and all(0 <= Decimal(one["haircut"]) <= 1 for one in haircuts["haircuts"])
-    symbol = haircuts["haircuts"][0]["symbol"]
-    assert {one["symbol"] for one in (await served.get(f"/v1/haircuts?asset={symbol}"))[1]["haircuts"]} == {symbol}
-    nothing = (await served.get("/v1/haircuts?asset=NOTHING"))[1]
-    assert nothing["haircuts"] == [] and nothing["coverage"]["missing"][0]["why"] == "no followed owner holds it"
+async def test_coverage_and_adapters(served: Served, witness: str) -> None:
     _, coverage = await served.get("/v1/coverage")
     assert [chain["status"] for chain in coverage["chains"]] == ["ok"] * 3 and coverage["watched"] >= 1
     _, adapters = await served.get("/v1/adapters")

@@ -38,16 +38,6 @@ def _frozen(items: dict[object, object]) -> MappingProxyType[object, object]:
 copyreg.pickle(MappingProxyType, lambda proxy: (_frozen, (dict(proxy),)))
 
 
-@dataclass(frozen=True, slots=True)
-class AssetHaircut:
-    """An asset's haircut as decimals between 0 and 1; `parts` by name."""
-
-    asset: str
-    symbol: str
-    haircut: str
-    parts: tuple[tuple[str, str], ...]
-
-
 @dataclass(slots=True)
 class Assessed:
     """An owner's finished document. `snapshot`: its id, the SHA-256 of the document, 64 hex digits."""
@@ -63,8 +53,6 @@ class Assessed:
     """distance of the nearest liquidation as a share of the market's prices; infinite where there is none"""
     model: str
     blocks: tuple[tuple[str, Block], ...]
-    haircuts: tuple[AssetHaircut, ...]
-    """of what is owned, each asset once"""
     statement: MarginScore | str
     """what may be signed of it, or why nothing may"""
     accounts: tuple[WalletObserved, ...]

@@ -34,6 +34,7 @@ from aggregator.engine.venues import VenueReading
 from aggregator.model.errors import IncompleteError
 from aggregator.model.identifiers import AccountId, Address, ChainId
 from aggregator.model.snapshot import Block
+from aggregator.prices.answers import FeedAnswers
 from aggregator.store import chronicle, watch
 from aggregator.store.chronicle import Entry, Event, Withdrawal
 from aggregator.store.database import Database, DatabaseUnavailable
@@ -168,6 +169,10 @@ class Live:
     def states(self) -> tuple[ChainState, ...]:
         """Of every chain, in order."""
         return tuple(self.loops[chain].state for chain in self.chains if chain in self.loops)
+
+    def feeds(self, chain: ChainId) -> FeedAnswers | None:
+        """What a chain's feeds said when they were looked at last."""
+        return self.loops[chain].feeds if chain in self.loops else None
 
     def silent_seconds(self, state: ChainState) -> float | None:
         """How long nothing was heard of a chain's head; None where nothing ever was."""

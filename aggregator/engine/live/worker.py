@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from aggregator.engine.judgement import judge, policy_for
 from aggregator.engine.live.accounts import accounts_of
-from aggregator.engine.live.assess import Assessed, AssetHaircut
+from aggregator.engine.live.assess import Assessed
 from aggregator.engine.schema import HealthDocument
 from aggregator.engine.snapshot import Picture
 from aggregator.engine.transfers import transfer_routes
@@ -41,7 +41,6 @@ def assess(picture: Picture, validity_seconds: int) -> Assessed:
         nearest_move=_nearest(document),
         model=f"{figures.model} {figures.score_version}",
         blocks=tuple((one.chain, one.block) for one in picture.portfolio.snapshots if one.block is not None),
-        haircuts=_haircuts(document),
         statement=_statement(picture, assessment, snapshot.digest(), validity_seconds),
         accounts=accounts_of(document),
     )
@@ -67,18 +66,6 @@ def _statement(picture: Picture, assessment: Assessment, snapshot: bytes, validi
 def parameters() -> bytes:
     """Hash of what every portfolio is judged with: the policy that the adapters' manifests imply, and the shipped ways between places."""
     return parameters_hash(policy_for(adapters()), transfer_routes().model_dump(by_alias=True))
-
-
-def _haircuts(document: HealthDocument) -> tuple[AssetHaircut, ...]:
-    positions = (*document.positions, *(one for account in document.margin_accounts for one in account.positions))
-    found: dict[str, AssetHaircut] = {}
-    for leg in (leg for position in positions for leg in position.legs):
-        if leg.haircut is not None and leg.haircut_parts is not None:
-            parts = tuple((name, str(value)) for name, value in leg.haircut_parts.model_dump().items())
-            known = found.get(leg.asset)
-            if known is None or float(known.haircut) < float(leg.haircut):
-                found[leg.asset] = AssetHaircut(leg.asset, leg.symbol, leg.haircut, parts)
-    return tuple(found.values())
 
 
 def _nearest(document: HealthDocument) -> float:
