@@ -178,29 +178,35 @@ async def test_a_band_of_models_that_disagree_has_two_ends(served: Served, brows
         await expect(seen.page.locator("#rank")).to_contain_text("1 of 12 bands")
 
 
+def _message(number: int, episode: str, severity: str, state: str, **given: object) -> dict[str, object]:
+    common = {"clears_when": "utilisation is below 0.9 for 6 hours", "timestamp": f"2026-01-29T1{number}:00:00Z", "rule": "oracle-gap"}
+    return {**common, "id": str(number), "episode": episode, "severity": severity, "state": state, "subject": "aUSD", "path": [], **given}
+
+
 async def test_alerts_are_filtered_and_tell_their_path(served: Served, browser: Browser) -> None:
-    common = {"episode": "e", "state": "opened", "clears_when": "utilisation is below 0.9 for 6 hours", "timestamp": "2026-01-29T10:00:00Z"}
+    way = ["token:aUSD", "market:morpho-blue/0x5afe5afe5afe5afe@eip155:1", "vault:Bold USDC"]
+    wide = ["chain:eip155:8453", *(f"market:aave-v3/0x5afe5afe5afe5afe/T{number}@eip155:8453" for number in range(9))]
     alerts = [
-        {
-            **common,
-            "id": "2",
-            "severity": "critical",
-            "rule": "oracle-gap",
-            "subject": "aUSD",
-            "path": ["token:aUSD", "market:morpho-blue/0x5afe5afe5afe5afe@eip155:1", "vault:Bold USDC"],
-        },
-        {**common, "id": "1", "severity": "info", "rule": "market-outflow", "subject": "<b>WETH</b>", "path": ["token:WETH"]},
+        _message(5, "over", "info", "resolved", subject="<b>WETH</b>", rule="market-outflow"),
+        _message(4, "grave", "critical", "escalated", path=way),
+        _message(3, "grave", "warning", "opened", path=way),
+        _message(2, "over", "warning", "opened", subject="<b>WETH</b>", rule="market-outflow"),
+        _message(1, "quality", "info", "opened", subject="eip155:8453", rule="data-quality", path=wide),
     ]
     body = {"alerts": alerts, "before": None, "coverage": {"complete": True, "missing": []}}
     async with opened(browser, "about:blank", 360) as seen:
         await seen.page.route("**/v1/systemic/alerts**", lambda route: route.fulfill(json=body))
         await seen.page.goto(f"{served.url}/systemic")
         items = seen.page.locator("#alerts .timeline > li")
-        await expect(items).to_have_count(2)
+        await expect(items.locator("strong")).to_have_text(["Oracle gap: aUSD", "Data quality: Base", "Market outflow: <b>WETH</b>"])
         await expect(items.first.locator(".path li")).to_have_text(
             ["tokenaUSD", "marketMorpho Blue 0x5afe…5afe on Ethereum", "vaultBold USDC"]
         )
-        await expect(items.nth(1)).to_contain_text("<b>WETH</b>")
+        await expect(items.first.locator(".dotted span")).to_have_text(
+            ["opened 29 Jan 2026, 13:00 UTC", "escalated 29 Jan 2026, 14:00 UTC"]
+        )
+        await items.nth(1).locator("summary").click()
+        await expect(items.nth(1).locator(".path li").last).to_have_text("marketAave v3 T8 on Base")
         await seen.page.locator("#alerts").get_by_label("Critical 1").check()
         await expect(items).to_have_count(1)
         assert await seen.width() == 360

@@ -1,70 +1,91 @@
-// Alerts as a timeline: what happened to whom, how grave it is, along which path it came, and when it is over.
+// Alerts as a timeline: each episode with what became of it, how grave it is, along which path it came, and when it is over.
 
-import { choice, h } from './dom.js'
+import { choice, first, h } from './dom.js'
 import * as format from './format.js'
 import { humane, short, step, title } from './words.js'
 
 const SEVERITIES = ['info', 'warning', 'critical']
 const KIND = { critical: 'bad', warning: 'warn', info: 'quiet' }
-const MOST = 20
+const RESOLVED = 'resolved'
+const MOST = 5
+const MOST_STEPS = 4
 let groups = 0
 
-/** A list with a filter by severity; `items` are the newest first. `owners` says that subjects are accounts of the reader. */
+/** Episodes of the messages `items`, which come the newest first, with a filter by severity. `nothing` is said where there are none. */
 export function timeline(items, nothing) {
+  if (!items.length) return [h('p', { class: 'soft' }, nothing)]
   groups += 1
-  const list = h('ol', { class: 'timeline' })
-  const more = h('p', { class: 'soft', role: 'status' })
+  const found = episodes(items)
+  const list = h('div', { class: 'body' })
+  const grave = (least) => found.filter((one) => one.severity >= SEVERITIES.indexOf(least))
   const show = (least) => {
-    const found = items.filter((one) => SEVERITIES.indexOf(one.severity) >= SEVERITIES.indexOf(least))
-    list.replaceChildren(...found.slice(0, MOST).map(item))
-    more.textContent =
-      found.length > MOST ? `The newest ${MOST} of ${found.length}.` : found.length ? '' : items.length ? 'None as grave as that.' : nothing
+    const wanted = grave(least)
+    const empty = h('p', { class: 'soft', role: 'status' }, 'None as grave as that.')
+    list.replaceChildren(
+      ...(wanted.length ? first(MOST, wanted, (some) => h('ol', { class: 'timeline' }, some.map(entry)), 'more-alerts') : [empty]),
+    )
   }
-  const counts = (least) => items.filter((one) => SEVERITIES.indexOf(one.severity) >= SEVERITIES.indexOf(least)).length
-  const pick = choice(
-    `severity-${groups}`,
-    'Least severity',
-    [
-      ['info', `All ${counts('info')}`],
-      ['warning', `Warning ${counts('warning')}`],
-      ['critical', `Critical ${counts('critical')}`],
-    ],
-    'info',
-    show,
-  )
+  const options = SEVERITIES.map((one) => [one, `${one === 'info' ? 'All' : title(one)} ${grave(one).length}`])
   show('info')
-  return items.length ? [pick, list, more] : [more]
+  return [choice(`severity-${groups}`, 'Least severity', options, 'info', show), list]
 }
 
-function item(one) {
+/** Messages by episode: what is not over first, then the newest. */
+function episodes(items) {
+  const found = new Map()
+  for (const one of items) found.set(one.episode, [...(found.get(one.episode) ?? []), one])
+  const list = [...found.values()].map((messages) => ({
+    messages,
+    latest: messages[0],
+    severity: Math.max(...messages.map((one) => SEVERITIES.indexOf(one.severity))),
+    over: messages[0].state === RESOLVED,
+  }))
+  return [...list.filter((one) => !one.over), ...list.filter((one) => one.over)]
+}
+
+function entry({ messages, latest, severity, over }) {
+  const name = SEVERITIES[severity] ?? latest.severity
   return h(
     'li',
-    { class: `${one.severity} ${one.state}` },
+    { class: over ? RESOLVED : name },
     h(
       'div',
       { class: 'row' },
-      h('strong', {}, `${title(one.rule)}: ${subject(one)}`),
-      h('span', { class: `pill ${KIND[one.severity] ?? 'quiet'}` }, one.severity),
+      h('strong', {}, `${title(latest.rule)}: ${subject(latest)}`),
+      h('span', { class: `pill ${over ? 'quiet' : (KIND[name] ?? 'quiet')}` }, over ? RESOLVED : name),
     ),
     h(
       'p',
-      { class: 'soft' },
-      h('time', { datetime: one.timestamp, title: one.timestamp }, format.ago(one.timestamp)),
-      one.state ? ` · ${one.state}` : '',
+      { class: 'soft dotted' },
+      [...messages]
+        .reverse()
+        .map((one) =>
+          h('span', {}, `${one.state || 'told'} `, h('time', { datetime: one.timestamp, title: one.timestamp }, format.ago(one.timestamp))),
+        ),
     ),
-    path(one),
-    one.state !== 'resolved' && one.clears_when ? h('p', { class: 'soft' }, `Clears when ${humane(one.clears_when)}.`) : null,
+    path(messages.find((one) => one.path?.length > 1)),
+    !over && latest.clears_when ? h('p', { class: 'soft' }, `Clears when ${humane(latest.clears_when)}.`) : null,
   )
 }
 
 const subject = (one) => (/^0x[0-9a-fA-F]{12,}$/.test(one.subject) ? short(one.subject) : humane(one.subject).slice(0, 60))
 
 /** The cause first, then what it reaches. One step alone says nothing that the subject does not say. */
-function path(one) {
-  if (!one.path || one.path.length < 2) return null
-  return h(
-    'ol',
-    { class: 'path', 'aria-label': 'Causal path, the cause first' },
-    one.path.map(step).map(({ kind, words }) => h('li', {}, kind ? h('small', {}, kind) : null, words)),
-  )
+function path(message) {
+  if (!message) return null
+  const steps = message.path.map((one) => {
+    const { kind, words } = step(one)
+    return h('li', { title: one }, kind ? h('small', {}, kind) : null, words)
+  })
+  const way = (some, label) => h('ol', { class: 'path', 'aria-label': label }, some)
+  if (steps.length <= MOST_STEPS + 1) return way(steps, 'Causal path, the cause first')
+  return [
+    way(steps.slice(0, MOST_STEPS), 'Causal path, the cause first'),
+    h(
+      'details',
+      { class: 'more' },
+      h('summary', {}, `reaches ${steps.length - MOST_STEPS} more`),
+      way(steps.slice(MOST_STEPS), 'What else it reaches'),
+    ),
+  ]
 }

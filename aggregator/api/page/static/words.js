@@ -97,7 +97,11 @@ export const node = (text) => humane(text).slice(0, 60)
 
 /** A step of a causal path, `kind:protocol/name@chain`, as its kind and its words. */
 export function step(text) {
-  const [, kind, slug, name, id] = /^([a-z]+):(?:([^/@]+)\/)?([^@]*?)(?:@(.+))?$/.exec(text) ?? [null, '', undefined, text, undefined]
-  const words = [slug ? protocol(slug) : '', named(/^0x[0-9a-fA-F]{12,}$/.test(name) ? short(name) : name, 40)].filter(Boolean).join(' ')
+  const [, kind, rest] = /^([a-z]+):(.+)$/.exec(text) ?? [null, '', text]
+  if (kind === 'chain') return { kind, words: chain(rest) }
+  const [place, id] = rest.split('@')
+  const parts = place.split('/').map((one) => named(/^0x[0-9a-fA-F]{12,}$/.test(one) ? short(one) : one, 40))
+  // a pool's reserve is told apart by its token, not by the pool's address
+  const words = [protocol(parts[0]), ...parts.slice(parts.length > 2 ? 2 : 1)].join(' ')
   return { kind, words: id ? `${words} on ${chain(id)}` : words }
 }
