@@ -61,7 +61,6 @@ async def flap(endpoint: FaultyEndpoint) -> None:
     """Every so often it refuses, answers 503 or is slow for some seconds, until cancelled."""
     for number in cycle(range(3)):
         await asyncio.sleep(FLAP_SECONDS)
-        endpoint.record.clear()
         if number == 0:
             await endpoint.refuse()
         else:

@@ -23,7 +23,7 @@ from aggregator.publish.alerts.observations import (
     chain_of,
     unknown,
 )
-from aggregator.publish.alerts.series import Series
+from aggregator.publish.alerts.series import KEPT, Series
 
 ORACLE_SOURCES = ("oracle", "chainlink", "pyth", "redstone", "chronicle", "api3", "band")
 """first word of a price's source that says it is what contracts read"""
@@ -153,7 +153,7 @@ class Picture:
         ]
         price = middle([part.usd for part in parts if part.usd is not None])
         if price is not None:
-            self.fair.setdefault(asset, Series()).add(FairPrice(now, asset, price, tuple(parts)))
+            self.fair.setdefault(asset, Series(KEPT)).add(FairPrice(now, asset, price, tuple(parts)))
 
     def oracle_prices(self, asset: str, now: Instant) -> Iterator[PriceObserved]:
         """What the contracts' oracles say of a token, each that has been seen; one that is frozen still counts, for contracts use it."""

@@ -15,6 +15,8 @@ O = TypeVar("O", bound=Observed)  # noqa: E741
 
 KEPT = 31 * DAY
 """how far back a rule may look"""
+WHOLE = 8 * DAY
+"""how far back every observation is kept of what rules look at for a week; before that, one a day"""
 GAPS = 9
 """distances between observations from which the usual one is taken"""
 LATE = 1.75
@@ -26,9 +28,13 @@ FRESH = 2
 class Series(Generic[O]):
     """Observations of one thing in the order of time."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: int = WHOLE) -> None:
+        """`whole`: how far back every observation is kept."""
+        self._whole = whole
+        self._tidied: Instant | None = None
         self._times: list[Instant] = []
         self._items: list[O] = []
+        self._complete: list[bool] = []
         self._gaps: deque[int] = deque(maxlen=GAPS)
         self._on_time: deque[bool] = deque(maxlen=GAPS)
         self._fresh = FRESH
@@ -36,7 +42,7 @@ class Series(Generic[O]):
     def add(self, item: O, complete: bool = True) -> None:
         """Append; of two for the same moment the later one stands. One that is not complete counts as one that has not come."""
         if self._times and self._times[-1] == item.t:
-            self._items[-1] = item
+            self._items[-1], self._complete[-1] = item, complete
             return
         if self._times:
             gap = item.t - self._times[-1]
@@ -48,9 +54,24 @@ class Series(Generic[O]):
             self._gaps.append(gap)
         self._times.append(item.t)
         self._items.append(item)
-        if self._times[0] < item.t - KEPT and len(self._times) > 2 * GAPS and self._times[len(self._times) // 2] < item.t - KEPT:
-            first = bisect_left(self._times, item.t - KEPT) - 1
-            del self._times[:first], self._items[:first]
+        self._complete.append(complete)
+        if self._tidied is None or item.t - self._tidied >= DAY:
+            self._tidied = item.t
+            self._tidy(item.t)
+
+    def _tidy(self, now: Instant) -> None:
+        """Of those too old to be kept whole, keep the last complete one of each day; and one from before all that counts."""
+        first, whole = max(bisect_left(self._times, now - KEPT) - 1, 0), bisect_left(self._times, now - self._whole)
+        by_day: dict[int, int] = {}
+        for place in range(first, whole):
+            day = self._times[place] // DAY
+            if day not in by_day or self._complete[place] or not self._complete[by_day[day]]:
+                by_day[day] = place
+        kept = [*by_day.values(), *range(max(first, whole), len(self._times))]
+        if len(kept) < len(self._times):
+            self._times = [self._times[place] for place in kept]
+            self._items = [self._items[place] for place in kept]
+            self._complete = [self._complete[place] for place in kept]
 
     def unsay(self, gone: Callable[[O], bool], unknown: Callable[[O], O]) -> list[Instant]:
         """Put what is not known in the place of the latest observations, as far back as they are `gone`; their times."""
@@ -58,7 +79,7 @@ class Series(Generic[O]):
         for place in range(len(self._items) - 1, -1, -1):
             if not gone(self._items[place]):
                 break
-            self._items[place] = unknown(self._items[place])
+            self._items[place], self._complete[place] = unknown(self._items[place]), False
             times.append(self._times[place])
         return times
 
@@ -67,6 +88,7 @@ class Series(Generic[O]):
         while self._items and gone(self._items[-1]):
             self._items.pop()
             self._times.pop()
+            self._complete.pop()
 
     def __bool__(self) -> bool:
         return bool(self._items)
