@@ -42,10 +42,10 @@ def test_what_is_looked_at_for_a_month_is_kept_whole() -> None:
     assert len(list(series.since(START))) <= (KEPT + 2 * DAY) // (60 * MINUTE)
 
 
-@given(st.lists(st.booleans(), min_size=40, max_size=400), st.integers(60 * MINUTE, 900 * MINUTE))
-def test_the_last_that_was_known_a_day_ago_is_found_behind_any_gap_as_if_all_were_kept(known: list[bool], every: int) -> None:
+@given(st.lists(st.booleans(), min_size=20, max_size=60), st.integers(0, 80), st.integers(60 * MINUTE, 900 * MINUTE))
+def test_the_last_that_was_known_a_day_ago_is_found_behind_any_gap_as_if_all_were_kept(known: list[bool], gap: int, every: int) -> None:
     series, everything = Series[ProtocolObserved](), list[ProtocolObserved]()
-    for number, there in enumerate(known):
+    for number, there in enumerate([*known, *[False] * gap]):
         everything.append(seen(START + number * every, float(number) if there else None))
         series.add(everything[-1], there)
     now = everything[-1].t
