@@ -12,9 +12,9 @@ import pytest
 from aggregator.localnet import controls, life, trading
 from aggregator.localnet.activity import BAND, Activity
 from aggregator.localnet.deploy import lending
-from aggregator.localnet.deploy import uniswap_math as maths
 from aggregator.localnet.life import DAY
 from aggregator.localnet.world import World
+from tests.localnet.pools import distance
 
 pytestmark = pytest.mark.localnet
 ROUND = "latestRoundData()(uint80,int256,uint256,uint256,uint80)"
@@ -65,17 +65,9 @@ async def test_pools_stay_near_the_feeds_and_somebody_is_paid(lived: World) -> N
     for _ in range(STEPS):
         clock.now += 15
         await one.step()
-    for chain_id, chain in lived.chains.items():
+    for chain_id in lived.chains:
         for venue in trading.venues(lived, chain_id):
-            first, second = venue.symbols
-            decimals = [18 if symbol == "ETH" else lived.token(chain_id, symbol).decimals for symbol in venue.symbols]
-            (state,) = await chain.calls([trading.state_of(lived, venue)])
-            if venue.generation == "v2":
-                price = (Decimal(cast(int, state[1])) / cast(int, state[0])).scaleb(decimals[0] - decimals[1])
-            else:
-                price = maths.price_of(cast(int, state[0]), decimals[0], decimals[1])
-            away = abs(price / (lived.prices[first] / lived.prices[second]) - 1)
-            assert away <= Decimal(venue.fee) / 10**6 + Decimal("0.004"), venue
+            assert await distance(lived, chain_id, venue) <= Decimal(venue.fee) / 10**6 + Decimal("0.004"), venue
     after = [[await lived.balance(chain_id, "USDC", owner.address) for owner in owners] for chain_id in lived.chains]
     paid = [(old, new) for were, are in zip(before, after, strict=True) for old, new in zip(were, are, strict=True) if new != old]
     assert paid and all(0 < old < new for old, new in paid)

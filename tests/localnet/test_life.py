@@ -12,7 +12,6 @@ import pytest
 from aggregator.localnet import history, life, market, outlook, trading
 from aggregator.localnet.anvil import GENESIS_TIME
 from aggregator.localnet.deploy import lending, lido, morpho, rates, vaults
-from aggregator.localnet.deploy import uniswap_math as maths
 from aggregator.localnet.deploy.feed_listings import DAY, LISTINGS, Listing
 from aggregator.localnet.history import HOUR
 from aggregator.localnet.network import local_network, world_key
@@ -20,6 +19,7 @@ from aggregator.localnet.outlook import MONTH_END
 from aggregator.localnet.packages import cache_directory
 from aggregator.localnet.stages import all_stages
 from aggregator.localnet.world import World
+from tests.localnet.pools import distance
 
 ROUND = "latestRoundData()(uint80,int256,uint256,uint256,uint80)"
 PAST = "getRoundData(uint80)(uint80,int256,uint256,uint256,uint80)"
@@ -105,18 +105,10 @@ async def _newest_of_phase(world: World, chain_id: int, proxy: str, phase: int) 
 async def test_pools_stand_within_their_fee_of_the_market(inhabited: World) -> None:
     moved = {"v3-on-tick", "v3-on-tick-from-above", "v3-on-upper-tick"}
     assert moved <= {owner.name for owner in inhabited.owners}
-    for chain_id, chain in inhabited.chains.items():
+    for chain_id in inhabited.chains:
         for venue in trading.venues(inhabited, chain_id):
-            first, second = venue.symbols
-            decimals = [18 if symbol == "ETH" else inhabited.token(chain_id, symbol).decimals for symbol in venue.symbols]
-            (state,) = await chain.calls([trading.state_of(inhabited, venue)])
-            if venue.generation == "v2":
-                price = (Decimal(cast(int, state[1])) / cast(int, state[0])).scaleb(decimals[0] - decimals[1])
-            else:
-                price = maths.price_of(cast(int, state[0]), decimals[0], decimals[1])
-            away = abs(price / (inhabited.prices[first] / inhabited.prices[second]) - 1)
             # Three pools were brought to a tick near by for an owner.
-            assert away <= Decimal(venue.fee) / 10**6 + Decimal("0.0015"), venue
+            assert await distance(inhabited, chain_id, venue) <= Decimal(venue.fee) / 10**6 + Decimal("0.0015"), venue
 
 
 @pytest.mark.localnet
