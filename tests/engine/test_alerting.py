@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
+import threading
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,14 +26,15 @@ from aggregator.model.identifiers import Address, ChainId, parse_address
 from aggregator.publish.alerts.alert import Alert
 from aggregator.publish.alerts.courier import WEBHOOK, Destination
 from aggregator.publish.alerts.instant import DAY, HOUR
-from aggregator.publish.alerts.observations import WalletObserved
+from aggregator.publish.alerts.monitor import Monitor
+from aggregator.publish.alerts.observations import Observed, ReplacedObserved, WalletObserved
 from aggregator.publish.alerts.signature import verify
 from aggregator.risk.assessment import assess
 from aggregator.store import outbox, watch
 from aggregator.store.database import Database
 from aggregator.store.watch import StoredAlert
 from tests.builders import USDC, WETH, account, book, borrowed, portfolio, supplied
-from tests.publish.alerts.histories import START, at, flat, market, told, wallet
+from tests.publish.alerts.histories import CHAIN, START, at, flat, market, told, wallet
 from tests.publish.alerts.receiver import receiver, status
 
 SECRET = bytes(range(32))
@@ -283,10 +287,43 @@ def test_old_rows_leave_the_journal(tmp_path: Path) -> None:
     with HistoryFile(path) as file:
         for one in flat(100):
             file.write([one])
-    assert not compact(path, at(30))
-    assert compact(path, at(60))
-    assert [one.t for one in read_history(path)] == [at(hour) for hour in range(60, 100)]
-    assert not compact(path, at(0) + 400 * DAY)
+    history = read_history(path)
+    assert compact(path, history, at(30)) is history and read_history(path) == history
+    kept = compact(path, history, at(60))
+    assert read_history(path) == kept and [one.t for one in kept] == [at(hour) for hour in range(60, 100)]
+    assert compact(path, kept, at(0) + 400 * DAY) is kept
+
+
+async def test_a_long_journal_of_markets_is_judged_while_the_service_runs(
+    service: Service, document: HealthDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wallets are judged meanwhile; replaced blocks are kept in mind until the end."""
+    service.folder.mkdir(parents=True)
+    run = [replace(market(30, 2e6, 1.5e6), block=30)]
+    with HistoryFile(service.folder / "markets.jsonl") as file:
+        for one in (*flat(30), *run):
+            file.write([one])
+    going = threading.Event()
+
+    def slowly(history: Sequence[Observed], monitor: Monitor) -> Iterator[Alert]:
+        if not monitor.picture.wallets and history:
+            assert going.wait(20)
+        return replay(history, monitor)
+
+    monkeypatch.setattr("aggregator.engine.live.alerting.replay", slowly)
+    async with service.desk() as desk:
+        assert [one.state for one in await owner(desk, at_health(document, "1.05"))] == ["opened"]
+        assert await desk.replaced(ChainId(CHAIN), 30) == {service.streamed[0].owner}
+        assert [one.rule for one in service.streamed] == ["wallet-health"]
+        going.set()
+        await desk.opened()
+        assert [one.rule for one in service.streamed] == ["wallet-health", "market-outflow"]
+        for _ in range(200):
+            if len(read_history(service.folder / "markets.jsonl")) == 32:
+                break
+            await asyncio.sleep(0.01)
+    last = read_history(service.folder / "markets.jsonl")[-1]
+    assert last == ReplacedObserved(at(30) + 1, CHAIN, block=30)
 
 
 def test_alerts_as_they_are_kept() -> None:

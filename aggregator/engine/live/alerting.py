@@ -17,9 +17,8 @@ from types import TracebackType
 from typing import Self
 
 from aggregator.engine.live.accounts import OwnerSeen, closed
-from aggregator.engine.replay.file import read_history
 from aggregator.engine.replay.record import moment, observe
-from aggregator.engine.replay.record_file import HistoryFile, compact
+from aggregator.engine.replay.record_file import HistoryFile, compact, existing_history
 from aggregator.engine.replay.replay import moments, replay
 from aggregator.engine.systemic.population import LivePopulation
 from aggregator.model.identifiers import Address, ChainId
@@ -32,6 +31,7 @@ from aggregator.publish.alerts.observations import Observed, ReplacedObserved, W
 from aggregator.publish.alerts.people import PeopleSender
 from aggregator.publish.alerts.rules import Severity
 from aggregator.publish.alerts.series import KEPT
+from aggregator.publish.alerts.threads import in_a_thread
 from aggregator.publish.alerts.webhook import WebhookSender
 from aggregator.store import outbox, watch
 from aggregator.store.database import Database, DatabaseUnavailable
@@ -58,14 +58,12 @@ class _Desk:
     def open(self) -> None:
         """Read the journal again: untold are all alerts that it ever gave rise to."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        history = existing_history(self.path)
+        if history:
+            history = compact(self.path, history, history[-1].t - KEPT)
+        self.untold = list(replay(history, self.monitor))
+        self._journal = HistoryFile(self.path, history)
         self._journal.__enter__()
-        if self._journal.last is None:
-            return
-        if compact(self.path, self._journal.last - KEPT):
-            self._journal.__exit__(None, None, None)
-            self._journal = HistoryFile(self.path)
-            self._journal.__enter__()
-        self.untold = list(replay(read_history(self.path), self.monitor))
 
     def close(self) -> None:
         self._journal.__exit__(None, None, None)
@@ -109,25 +107,44 @@ class AlertDesk:
         """`folder`: for the journals. `tell`: keeps and streams alerts that are new. `ring`: the courier's bell. `clock`: the time of what
         is observed."""
         self._database, self._tell, self._destinations, self._ring = database, tell, destinations, ring
+        self._asides: set[asyncio.Task[Collection[str]]] = set()
+        self._opening: asyncio.Task[None]
         self._clock = clock if clock is not None else _now
         self._markets = _Desk(folder / "markets.jsonl", curves=True)
         self._wallets = _Desk(folder / "wallets.jsonl", curves=False)
 
     async def __aenter__(self) -> Self:
-        for desk in (self._markets, self._wallets):
-            await asyncio.to_thread(desk.open)
-            await self._tell_of(desk)
+        await asyncio.to_thread(self._wallets.open)
+        await self._tell_of(self._wallets)
+        self._opening = asyncio.create_task(self._open_markets())
         return self
 
+    async def _open_markets(self) -> None:
+        """A month of markets takes minutes to be read: the service does not wait for it."""
+        async with self._markets.lock:
+            try:
+                await in_a_thread(self._markets.open)
+                await self._tell_of(self._markets)
+            except Exception:
+                log.exception("nothing is judged of markets")
+                raise
+
+    async def opened(self) -> None:
+        """Until all that was recorded is judged again."""
+        await asyncio.shield(self._opening)
+
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._opening.cancel()
+        await asyncio.gather(self._opening, return_exceptions=True)
         self._markets.close()
         self._wallets.close()
 
     async def population(self, population: LivePopulation) -> list[Alert]:
-        """A population was read; what had to be told."""
+        """A population was read; what had to be told. One that comes while the former ones are still being judged is left out."""
         now = moment(population)
-        if now is None:
+        if now is None or not self._opening.done():
             return []
+        self._opening.result()
         desk = self._markets
         async with desk.lock:
             now = desk.after(now)
@@ -153,12 +170,20 @@ class AlertDesk:
                 now = self._wallets.after(self._clock())
                 rows = [ReplacedObserved(now, chain, owner, block=first) for owner in sorted(resting)]
                 await asyncio.to_thread(self._wallets.take, now, rows)
+        if not self._opening.done():
+            self._opening.add_done_callback(lambda _: self._replaced_later(chain, first))
+            return resting
         async with self._markets.lock:
             last = self._markets.last
             if last is not None and self._markets.monitor.picture.reaches(chain, first):
                 now = self._markets.after(last)
                 await asyncio.to_thread(self._markets.take, now, [ReplacedObserved(now, chain, block=first)])
         return resting
+
+    def _replaced_later(self, chain: ChainId, first: int) -> None:
+        if not self._opening.cancelled() and self._opening.exception() is None:
+            self._asides.add(task := asyncio.create_task(self.replaced(chain, first)))
+            task.add_done_callback(self._asides.discard)
 
     async def tell(self) -> None:
         """See `Judge`."""
@@ -171,10 +196,11 @@ class AlertDesk:
         while True:
             await asyncio.sleep(SILENCE_SECONDS)
             try:
-                async with self._markets.lock:
-                    self._markets.silence(self._clock())
-                    await self._tell_of(self._markets)
                 await self.tell()
+                if self._opening.done() and self._opening.exception() is None:
+                    async with self._markets.lock:
+                        self._markets.silence(self._clock())
+                        await self._tell_of(self._markets)
             except DatabaseUnavailable as error:
                 log.error("alerts wait: %s", error)
             except Exception:  # whatever it is, what is overdue is looked for on

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -48,8 +48,10 @@ class HistoryFile:
     """An open history at its end (`-`: standard output). An existing file is continued: it must be a history, and a row that was cut
     off is removed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, history: Sequence[Observed] | None = None) -> None:
+        """`history`: what is in the file, where it was read already."""
         self.path = path
+        self._history = history
         self.last: Instant | None = None
         """the newest moment that is in it"""
         self.rows = 0
@@ -64,10 +66,8 @@ class HistoryFile:
             self._file = sys.stdout.buffer
             return self
         try:
-            if self.path.exists() and self.path.stat().st_size:
-                _cut_off(self.path)
-            if self.path.exists() and self.path.stat().st_size:
-                self.last = read_history(self.path)[-1].t
+            history = existing_history(self.path) if self._history is None else self._history
+            self.last, self._history = history[-1].t if history else None, None
             self._file = self.path.open("ab")
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror or 'cannot be written'}") from None
@@ -104,6 +104,13 @@ class HistoryFile:
         self._file = self.path.open("ab")
 
 
+def existing_history(path: Path) -> list[Observed]:
+    """What is in a file that is to be continued, a row that was cut off removed; nothing where there is none. OSError."""
+    if path.exists() and path.stat().st_size:
+        _cut_off(path)
+    return read_history(path) if path.exists() and path.stat().st_size else []
+
+
 def _cut_off(path: Path) -> None:
     """Remove a last line without its end: what was being written when the power went."""
     with path.open("rb+") as file:
@@ -113,15 +120,15 @@ def _cut_off(path: Path) -> None:
             file.truncate(whole)
 
 
-def compact(path: Path, before: Instant) -> bool:
-    """Leave out rows older than a moment, where they are at least half of the file; whether any were. The file is replaced whole."""
-    history = read_history(path)
+def compact(path: Path, history: list[Observed], before: Instant) -> list[Observed]:
+    """Leave out of a file's history rows older than a moment, where they are at least half of it; what it holds then. The file is replaced
+    whole."""
     kept = [one for one in history if one.t >= before]
     if not kept or 2 * len(kept) > len(history):
-        return False
+        return history
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     with HistoryFile(fresh) as file:
         file.write(kept)
     fresh.replace(path)
-    return True
+    return kept

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-import threading
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from aggregator.model.errors import InputError
 from aggregator.publish.alerts.addresses import AddressRefused, refuse_inside
 from aggregator.publish.alerts.alert import Alert
 from aggregator.publish.alerts.escaping import link_free, plain
+from aggregator.publish.alerts.threads import in_a_thread
 from aggregator.publish.alerts.webhook import Outcome
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-T = TypeVar("T")
 SCHEMES = ("mailto", "mailtos", "tgram", "slack", "discord")
 _MAIL_OPTIONS = frozenset(("from", "to", "cc", "bcc", "name", "mode", "smtp", "user", "pass"))
 """what may stand behind the `?` of a mail address; other options of apprise fetch keys or files"""
@@ -97,39 +94,13 @@ class PeopleSender:
         sending = partial(target.notify, body=text, title=title, body_format=apprise.NotifyFormat.TEXT)
         try:
             async with asyncio.timeout(self._timeout):
-                sent = await _in_a_thread(sending, self._slots.release)
+                sent = await in_a_thread(sending, self._slots.release)
         except TimeoutError:
             return Outcome(f"{scheme}: no answer within {self._timeout:g} s")
         except Exception as error:
             # a plugin's fault must not end the deliverer; its message may hold the address
             return Outcome(f"{scheme}: {type(error).__name__}")
         return Outcome() if sent else Outcome(f"{scheme}: not accepted")
-
-
-async def _in_a_thread(work: Callable[[], T], done: Callable[[], None]) -> T:
-    """`work()` in a thread of its own, which neither a later call nor the end of the process waits for; `done` is called on the loop when
-    the thread ends, also where nobody waits any more."""
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[T] = loop.create_future()
-
-    def settle(outcome: Callable[[], None]) -> None:
-        done()
-        if not found.done():
-            outcome()
-
-    def run() -> None:
-        try:
-            result = work()
-        except Exception as error:
-            outcome = partial(found.set_exception, error)
-        else:
-            outcome = partial(found.set_result, result)
-        with contextlib.suppress(RuntimeError):
-            # the loop may have ended meanwhile
-            loop.call_soon_threadsafe(settle, outcome)
-
-    threading.Thread(target=run, name="crossmargin-people", daemon=True).start()
-    return await found
 
 
 def wording(alert: Alert) -> tuple[str, str]:
