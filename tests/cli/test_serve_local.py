@@ -61,8 +61,8 @@ async def test_it_lives_and_its_ages_are_right(deployed: World) -> None:
             before, coverage = await get(health), await get("/v1/coverage")
             heads = {one["chain"]: one["block"] for one in coverage["chains"]}
             snapshots, behind = set[str](), True
-            async with asyncio.timeout(90):
-                while len(snapshots) < 3 or behind:
+            async with asyncio.timeout(180):
+                while len(snapshots) < 2 or behind:
                     await asyncio.sleep(0.2)
                     snapshots = {one["snapshot"] for one in (await get(f"/v1/owners/{owner}/history"))["points"]}
                     coverage = await get("/v1/coverage")
