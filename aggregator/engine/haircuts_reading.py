@@ -72,7 +72,10 @@ async def read_facts(
                 frozenset(asset for one in parts for asset in one.unread),
             )
 
-        (feeds, history), found = await asyncio.gather(histories(), pools())
+        if together is None:
+            (feeds, history), found = await asyncio.gather(histories(), pools())
+        else:
+            (feeds, history), found = await histories(), await pools()
         unread = {factor: why for factor, why in reader.unread_history.items() if factor in factors}
         progress(client.chain, "done")
         return ChainFacts(snapshot_of(reads.block, client, number, clock), feeds, history, found, unread)

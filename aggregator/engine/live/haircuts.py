@@ -51,8 +51,10 @@ KEPT_SECONDS = 3_600.0
 """what a chain told before it fell silent is served so long"""
 PATIENCE_SECONDS = 30.0
 """how long somebody waits for the first table"""
-POOLS_TOGETHER = 12
+POOLS_TOGETHER = 6
 """tokens whose pools are asked for at once: between them others have their turn"""
+CHAINS_TOGETHER = 2
+"""chains that are read at the same time, for the same reason"""
 ROWS_TOGETHER = 40
 """assets that a worker judges at once"""
 ANSWERS_KEPT = 64
@@ -203,35 +205,32 @@ class ListedHaircuts:
         return not names.isdisjoint(moved_names(facts.feeds, seen))
 
     async def _read(self, due: Sequence[ChainId]) -> None:
-        """Chains at once, each at a block of its own. What a chain that fell silent told before stays for a while."""
+        """Each chain at a block of its own."""
+        room = asyncio.Semaphore(CHAINS_TOGETHER)
+
+        async def one(chain: ChainId) -> None:
+            async with room:
+                await self._read_chain(chain)
+
+        await asyncio.gather(*map(one, due))
+
+    async def _read_chain(self, chain: ChainId) -> None:
+        """What a chain that fell silent told before stays for a while."""
         from aggregator.engine.haircuts_reading import read_facts
 
-        self._replaced -= set(due)
-        at = time.monotonic()
-        found = await asyncio.gather(
-            *(
-                read_facts(
-                    self._engine.network.client(chain),
-                    self._engine.memory.of(chain),
-                    [token for token in self.tokens if token.chain == chain],
-                    registry(),
-                    _silent,
-                    self._engine.clock,
-                    together=POOLS_TOGETHER,
-                )
-                for chain in due
-            )
-        )
-        for chain, facts in zip(due, found, strict=True):
-            self._tried[chain] = at
-            before = self._facts.get(chain)
-            if facts.snapshot.block is not None:
-                self._told[chain] = at
-            elif before is not None and before.snapshot.block is not None and at - self._told[chain] < KEPT_SECONDS:
-                why = f"not reached since: {facts.snapshot.detail}"
-                facts = replace(before, snapshot=replace(before.snapshot, status=SnapshotStatus.STALE, detail=why))
-            if chain not in self._replaced:
-                self._facts[chain] = facts
+        self._replaced.discard(chain)
+        self._tried[chain] = at = time.monotonic()
+        client, memory = self._engine.network.client(chain), self._engine.memory.of(chain)
+        tokens = [token for token in self.tokens if token.chain == chain]
+        facts = await read_facts(client, memory, tokens, registry(), _silent, self._engine.clock, together=POOLS_TOGETHER)
+        before = self._facts.get(chain)
+        if facts.snapshot.block is not None:
+            self._told[chain] = at
+        elif before is not None and before.snapshot.block is not None and at - self._told[chain] < KEPT_SECONDS:
+            why = f"not reached since: {facts.snapshot.detail}"
+            facts = replace(before, snapshot=replace(before.snapshot, status=SnapshotStatus.STALE, detail=why))
+        if chain not in self._replaced:
+            self._facts[chain] = facts
 
     async def _judge(self) -> None:
         """A new table of everything that is known."""
