@@ -28,6 +28,7 @@ RETURNING_GUESTS = 40
 BULK_OWNERS = 30
 SHOCKS = (("ETH=-30%",), ("BTC=-20%", "ETH=-25%"), ("USDC=-3%",), ("LINK=-50%", "ETH=+10%"))
 METHODS = ("", "?methods=unified", "?methods=hyperliquid,drift", "?methods=unified,paradex")
+ASSETS = ("ETH", "WBTC", "USDC", "LINK")
 WRONG: tuple[tuple[str, str, str], ...] = (
     ("GET", "/v1/owners/nobody/health", ""),
     ("GET", "/v1/owners/0x12/health", ""),
@@ -129,7 +130,9 @@ class Load:
     async def systemic(self) -> None:
         paths = ("curves", "curves?asset=ETH", "rank", "graph", "alerts")
         await self.ask("GET", f"/v1/systemic/{self.source.choice(paths)}")
-        await self.ask("GET", self.source.choice(("/v1/coverage", "/v1/haircuts", "/v1/epochs/newest", "/", "/openapi.json", "/readyz")))
+        sized = f"/v1/haircuts?asset={self.source.choice(ASSETS)}&size_usd={self.source.randrange(1, 10**7)}"
+        others = ("/v1/coverage", "/v1/haircuts", sized, "/v1/epochs/newest", "/", "/openapi.json", "/readyz")
+        await self.ask("GET", self.source.choice(others))
 
     async def wrong(self) -> None:
         method, path, body = self.source.choice(WRONG)
