@@ -89,7 +89,14 @@ function option({ rows, columns, cells, names, narrow }, palette) {
       inverse: true,
       data: rows.map(held),
       splitLine: { show: false },
-      axisLabel: { interval: 0, color: palette.text, width: narrow ? 110 : 190, overflow: 'truncate', hideOverlap: false },
+      axisLabel: {
+        interval: 0,
+        color: palette.text,
+        width: narrow ? 105 : 190,
+        overflow: narrow ? 'break' : 'truncate',
+        lineHeight: 13,
+        hideOverlap: false,
+      },
     }),
     visualMap: {
       type: 'continuous',

@@ -47,7 +47,7 @@ export async function ownerPage(view, name, signal) {
 
 class OwnerPage {
   constructor(view, name, signal) {
-    Object.assign(this, { view, name, signal, document: null, own: null })
+    Object.assign(this, { view, name, signal, document: null, own: null, quiet: false })
   }
 
   /** Reads the owner and shows what is new; a failure is told without taking away what is known. */
@@ -96,6 +96,8 @@ class OwnerPage {
       return
     }
     const begins = this.own === null
+    // whoever owes nothing has a short left column; where the card stands once, it stays
+    if (begins) this.quiet = !document.margin_accounts.some((one) => one.debt_usd === null || format.number(one.debt_usd) > 0)
     if (begins)
       this.own = {
         shocks: sliders(this.name, document, this.signal),
@@ -113,8 +115,8 @@ class OwnerPage {
       h(
         'div',
         { class: 'columns' },
-        h('div', { class: 'column' }, falls(document), holdings(document), own('history'), own('private')),
-        h('div', { class: 'column' }, own('shocks'), haircuts(document), remarks(document, symbols)),
+        h('div', { class: 'column' }, falls(document), holdings(document), own('history'), this.quiet && own('private')),
+        h('div', { class: 'column' }, own('shocks'), haircuts(document), !this.quiet && own('private'), remarks(document, symbols)),
       ),
     )
     if (!begins) {

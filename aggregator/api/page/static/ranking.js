@@ -81,7 +81,7 @@ function option(rows, palette) {
       type: 'category',
       data: listed.map((one) => node(one.name)),
       splitLine: { show: false },
-      axisLabel: { color: palette.text, width: narrow ? 130 : 190, overflow: 'truncate' },
+      axisLabel: { color: palette.text, width: narrow ? 120 : 190, overflow: narrow ? 'break' : 'truncate', lineHeight: 13 },
     }),
     series: [
       { type: 'bar', stack: 'band', itemStyle: { color: 'transparent' }, data: low, silent: true },
