@@ -269,7 +269,11 @@ class Live:
             return 0
         assessed = zip(whole, await asyncio.gather(*map(self._assess, whole)), strict=True)
         fresh = [(one, *found) for one, found in assessed if found is not None]
-        seen = [OwnerSeen(one.owner.address, found.accounts, found.figures.complete) for one, _, found in fresh if one.watched]
+        seen = [
+            OwnerSeen(one.owner.address, found.accounts, found.figures.complete)
+            for one, turn, found in fresh
+            if one.watched and not self._orphaned(found) and one.is_unjudged(turn)
+        ]
         await self._judged(lambda judge: judge.judge(seen))
         # two chains may have the same owner assessed at once: of the two pictures the later one stays, whichever is ready first; and
         # from here on everything is told in order, so that what is told now is taken back by a block that is replaced later

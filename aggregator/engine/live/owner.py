@@ -54,6 +54,8 @@ class Followed:
     assessing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """one assessment at a time"""
 
+    judged: int = 0
+    """number of the picture that alerts were judged by last"""
     pictures: int = 0
     """how many were assessed; a picture's number is its place among them"""
     published: int = 0
@@ -62,6 +64,12 @@ class Followed:
     @property
     def key(self) -> str:
         return owner_key(self.owner)
+
+    def is_unjudged(self, picture: int) -> bool:
+        """The same for what alerts have been judged by."""
+        newer = picture > self.judged
+        self.judged = max(self.judged, picture)
+        return newer
 
     def is_next(self, picture: int) -> bool:
         """Whether this picture is newer than what is published; if so it counts as published from now on."""
