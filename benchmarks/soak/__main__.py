@@ -33,7 +33,7 @@ import aiohttp
 
 from aggregator.localnet.network import local_network
 from aggregator.localnet.world import World
-from benchmarks.soak.flatness import Slope, slope_of
+from benchmarks.soak.flatness import BLOCK_SECONDS, FEWEST_BLOCKS, Slope, slope_of
 from benchmarks.soak.sample import Sample, take
 from benchmarks.soak.surroundings import Receiver, flap, live, prepare, receiver
 from tests.faulty_endpoint import FaultyEndpoint
@@ -230,6 +230,8 @@ async def main() -> int:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw memory and counts")
     arguments = parser.parse_args()
     warm_up = 60 * (arguments.warm_up if arguments.warm_up is not None else arguments.minutes / 3)
+    if 60 * arguments.minutes - warm_up < FEWEST_BLOCKS * BLOCK_SECONDS:
+        parser.error(f"expected {FEWEST_BLOCKS} minutes at least after the warm-up")
     with tempfile.TemporaryDirectory(prefix="crossmargin-soak-") as folder:
         async with local_network() as world, receiver() as heard:
             outcome = await soak(world, Path(folder), 60 * arguments.minutes, arguments.rate, heard)
