@@ -288,10 +288,32 @@ def test_old_rows_leave_the_journal(tmp_path: Path) -> None:
         for one in flat(100):
             file.write([one])
     history = read_history(path)
-    assert compact(path, history, at(30)) is history and read_history(path) == history
-    kept = compact(path, history, at(60))
+    assert compact(path, history, lambda one: one.t >= at(30)) is history and read_history(path) == history
+    kept = compact(path, history, lambda one: one.t >= at(60))
     assert read_history(path) == kept and [one.t for one in kept] == [at(hour) for hour in range(60, 100)]
-    assert compact(path, kept, at(0) + 400 * DAY) is kept
+    assert compact(path, kept, lambda _: False) is kept
+
+
+async def test_a_wallet_that_is_in_danger_for_months_is_not_told_again_after_a_restart(service: Service, document: HealthDocument) -> None:
+    other = document.model_copy(update={"owners": (f"eip155:1:0x{'77' * 20}",)})
+    async with service.desk() as desk:
+        await owner(desk, at_health(document, "1.05"))
+        for health in ("1.05", "1.5") * 5:
+            service.now += HOUR
+            await owner(desk, at_health(other, health))
+        service.now += 60 * DAY
+        for health in ("1.05", "1.5") * 2:
+            service.now += HOUR
+            await owner(desk, at_health(other, health))
+    for _ in range(2):
+        before = len(read_history(service.folder / "wallets.jsonl"))
+        async with service.desk() as desk:
+            service.now += HOUR
+            assert await owner(desk, at_health(document, "1.06")) == []
+    assert (before, len(service.streamed)) == (1 + 4, 1 + 10 + 4)
+    async with service.desk() as desk:
+        assert [one.state for one in await owner(desk, at_health(document, "1.6"))] == ["resolved"]
+    assert service.streamed[-1].episode == service.streamed[0].episode
 
 
 async def test_a_long_journal_of_markets_is_judged_while_the_service_runs(

@@ -59,9 +59,11 @@ class _Desk:
         """Read the journal again: untold are all alerts that it ever gave rise to."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         history = existing_history(self.path)
-        if history:
-            history = compact(self.path, history, history[-1].t - KEPT)
         self.untold = list(replay(history, self.monitor))
+        if history:
+            before, still = history[-1].t - KEPT, {one.root.name for one in self.monitor.incidents.open if one.root.kind is NodeKind.OWNER}
+            # an owner's story that is still open began with a row that the next start needs too
+            history = compact(self.path, history, lambda one: one.t >= before or getattr(one, "owner", "") in still)
         self._journal = HistoryFile(self.path, history)
         self._journal.__enter__()
 

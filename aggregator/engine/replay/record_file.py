@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -120,10 +120,10 @@ def _cut_off(path: Path) -> None:
             file.truncate(whole)
 
 
-def compact(path: Path, history: list[Observed], before: Instant) -> list[Observed]:
-    """Leave out of a file's history rows older than a moment, where they are at least half of it; what it holds then. The file is replaced
+def compact(path: Path, history: list[Observed], wanted: Callable[[Observed], bool]) -> list[Observed]:
+    """Leave out of a file's history rows that are not wanted, where they are at least half of it; what it holds then. The file is replaced
     whole."""
-    kept = [one for one in history if one.t >= before]
+    kept = [one for one in history if wanted(one)]
     if not kept or 2 * len(kept) > len(history):
         return history
     fresh = path.with_suffix(".new")
