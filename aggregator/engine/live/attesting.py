@@ -158,12 +158,13 @@ class Attester:
         return bool(watched) and all(one.assessed is not None for one in watched)
 
     def _good(self, statement: MarginScore) -> bool:
-        """Whether it has not expired by the newest block of any chain: by the clocks that contracts go by."""
+        """Whether it has not expired by the newest block of any chain, by which contracts go."""
         return statement.valid_until >= self._newest_block_time()
 
     def _newest_block_time(self) -> int:
-        """Unix seconds; zero where no chain has been heard of."""
-        return max((state.head.timestamp for state in self.live.states() if state.head is not None), default=0)
+        """Unix seconds; zero where no chain has been heard of. Never ahead of our own clock: one endpoint could end every statement."""
+        newest = max((state.head.timestamp for state in self.live.states() if state.head is not None), default=0)
+        return min(newest, int(self.live.engine.clock()))
 
     async def seal(self) -> EpochHead | None:
         """All watched owners' statements as the next epoch, stored; None where there is none that is still good.

@@ -8,7 +8,6 @@ once per signature, without a shell, and a few at a time: whoever asks the servi
 from __future__ import annotations
 
 import asyncio
-import json
 import shlex
 import stat
 from collections import OrderedDict
@@ -23,7 +22,7 @@ from eth_hash.auto import keccak
 from aggregator.model.errors import InputError
 from aggregator.model.identifiers import Address
 from aggregator.publish.attestation.statement import Domain, MarginScore, ScoreEpoch
-from aggregator.publish.attestation.typed_data import digest, hash_epoch, hash_score, typed_data
+from aggregator.publish.attestation.typed_data import digest, hash_epoch, hash_score, typed_data_json
 
 KEY: Final = "CROSSMARGIN_SIGNING_KEY"
 KEY_FILE: Final = "CROSSMARGIN_SIGNING_KEY_FILE"
@@ -101,7 +100,7 @@ class CommandSigner:
         return known
 
     async def _ask(self, domain: Domain, statement: MarginScore | ScoreEpoch, signed: bytes) -> bytes:
-        answer = await _run(self.command, json.dumps(typed_data(domain, statement)).encode())
+        answer = await _run(self.command, typed_data_json(domain, statement))
         try:
             signature = bytes.fromhex(answer.strip().removeprefix("0x"))
         except ValueError:
@@ -144,7 +143,7 @@ async def _from_command(command: tuple[str, ...]) -> CommandSigner:
     """Which address it signs for is found by letting it sign once."""
     probe = ScoreEpoch(0, bytes(32), 0, 0, 0)
     nowhere = Domain(0, Address("0x" + "00" * 20))
-    answer = await _run(command, json.dumps(typed_data(nowhere, probe)).encode())
+    answer = await _run(command, typed_data_json(nowhere, probe))
     try:
         address = recover(digest(nowhere, struct_hash(probe)), bytes.fromhex(answer.strip().removeprefix("0x")))
     except ValueError:

@@ -6,6 +6,8 @@ Checked in the tests against eth-account's encoder and against the contract itse
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -109,6 +111,20 @@ def typed_data(domain: Domain, statement: MarginScore | ScoreEpoch) -> dict[str,
         },
         "message": message(statement),
     }
+
+
+def typed_data_json(domain: Domain, statement: MarginScore | ScoreEpoch) -> bytes:
+    """As a wallet reads it: the message's integers are decimal strings, because JSON numbers above 2^53 lose digits in many readers."""
+    document = typed_data(domain, statement)
+    return json.dumps(document | {"message": _in_text(document["message"])}).encode()
+
+
+def _in_text(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _in_text(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_in_text(part) for part in value]
+    return str(value)
 
 
 def message(statement: MarginScore | ScoreEpoch) -> dict[str, object]:

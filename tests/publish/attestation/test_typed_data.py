@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 import pytest
 from eth_abi.abi import encode
 from eth_account.messages import _hash_eip191_message, encode_typed_data
 from hypothesis import given
+from hypothesis import strategies as st
 
 from aggregator.model.identifiers import Address
+from aggregator.publish.attestation.signer import struct_hash
 from aggregator.publish.attestation.statement import Domain, MarginScore, ScoreEpoch, StatementError, covered
-from aggregator.publish.attestation.typed_data import digest, encode_answer, hash_epoch, hash_score, typed_data
+from aggregator.publish.attestation.typed_data import digest, encode_answer, hash_epoch, hash_score, typed_data, typed_data_json
 from tests.publish.attestation.examples import SCORE, at, domains, epochs, scores
 
 _SCORE = "(address,uint16,uint64,uint64,uint64,int256,int256,uint16,(uint64,uint64,bytes32)[],string,bytes32,bytes32,uint64,uint64)"
@@ -23,6 +28,21 @@ def test_digest_of_a_score_is_what_eth_account_hashes(domain: Domain, score: Mar
 @given(domains, epochs)
 def test_digest_of_an_epoch_is_what_eth_account_hashes(domain: Domain, epoch: ScoreEpoch) -> None:
     assert digest(domain, hash_epoch(epoch)) == _hash_eip191_message(encode_typed_data(full_message=typed_data(domain, epoch)))
+
+
+@given(domains, st.one_of(scores, epochs))
+def test_a_wallet_that_reads_the_json_hashes_the_same(domain: Domain, statement: MarginScore | ScoreEpoch) -> None:
+    read = json.loads(typed_data_json(domain, statement))
+    assert _hash_eip191_message(encode_typed_data(full_message=read)) == digest(domain, struct_hash(statement))
+    assert all(isinstance(leaf, str) for leaf in _leaves(read["message"])), "a number that a wallet could round"
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(part)
+    else:
+        yield value
 
 
 @given(scores)
