@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
@@ -35,6 +36,7 @@ def test_a_node_of_ones_own_is_asked_as_often_as_blocks_come() -> None:
 async def test_an_operator_reads_once_that_heads_stay_away_and_once_that_they_come_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, head.__name__)
     refusals = iter([EndpointError("https://rpc.example: connection refused")] * 3)
     asked = 0
 
