@@ -104,6 +104,7 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
             websocket=False,
             poll_seconds=3_600.0,
             workers=0,
+            reads_per_minute=3_000,
         )
         runner = await stack.enter_async_context(service(settings))
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -238,7 +239,7 @@ async def test_chains_are_read_for_nobody_without_a_good_nonce_and_cost_more(sce
         after = [endpoint.requests for endpoint in scene.endpoints.values()]
         asked = [new - old for new, old in zip(after, before, strict=True)]
         assert asked == ([0, 0] if text != message else [2, 0]), "only the chain that it names, where there is nothing"
-    assert left[0] - left[1] >= 9
+    assert left[0] - left[1] >= 5, "ten units, and some came back meanwhile"
 
 
 async def test_a_chain_that_is_away_is_no_refusal(scene: Scene) -> None:

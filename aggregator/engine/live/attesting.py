@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 
 STATEMENTS_IN_MEMORY = 50_000
 """of the epochs that were asked for last, with their trees, about a kilobyte each; two epochs whatever their size"""
-FAULT_SECONDS = 5.0
+LOOK_SECONDS, FAULT_SECONDS = 1.0, 5.0
+"""until it is looked again whether there is something to seal, and after a failure"""
 SECOND = 1_000_000
 
 
@@ -133,12 +134,11 @@ class Attester:
         while True:
             try:
                 pause = await self._left()
-                if not pause and (waited >= self.settings.epoch_seconds or self._everybody_read()):
-                    waited = float(self.settings.epoch_seconds)
-                    pause = 0.0 if await self.seal() is not None else 1.0
+                if not pause and waited < self.settings.epoch_seconds and not self._everybody_read():
+                    waited, pause = waited + LOOK_SECONDS, LOOK_SECONDS
                 elif not pause:
-                    waited += 1.0
-                    pause = 1.0
+                    waited = float(self.settings.epoch_seconds)
+                    pause = 0.0 if await self.seal() is not None else LOOK_SECONDS
             except Exception as error:  # whatever it is, the next epoch is sealed
                 log.error("no epoch was sealed: %s", error, exc_info=not isinstance(error, CrossmarginError))
                 pause = FAULT_SECONDS
