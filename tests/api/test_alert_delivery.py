@@ -29,6 +29,7 @@ from tests.publish.alerts.receiver import Delivery, Receiver, receiver
 pytestmark = pytest.mark.localnet
 SAFE, WARNED, GRAVE = Decimal("1.25"), Decimal("1.08"), Decimal("1.02")
 PATIENCE = 60.0
+LIVE = {"CROSSMARGIN_POPULATION": "live", "CROSSMARGIN_POPULATION_SECONDS": "1"}
 MARKET_STATE = "market(bytes32)(uint128,uint128,uint128,uint128,uint128,uint128)"
 PRIVATE = {"CROSSMARGIN_ALLOW_PRIVATE_WEBHOOKS": "true"}
 
@@ -208,9 +209,8 @@ async def test_a_run_on_a_market_is_told_to_everybody_with_its_causal_path(lived
     """Lenders take out all that is not lent; six hours later it is still so."""
     database = f"sqlite:///{tmp_path / 'service.db'}"
     chosen = morpho.market(lived, 1, "WETH/USDC")
-    live = {"CROSSMARGIN_POPULATION": "live", "CROSSMARGIN_POPULATION_SECONDS": "1"}
     key = await key_for(database)
-    async with receiver() as there, running(lived, database, **PRIVATE, **live) as service, aiohttp.ClientSession() as client:
+    async with receiver() as there, running(lived, database, **PRIVATE, **LIVE) as service, aiohttp.ClientSession() as client:
         body_of_key = {"channel": "webhook", "target": there.url, "severity": "warning"}
         status, made = await call(client, "POST", f"{service.url}/v1/subscriptions", body_of_key, key)
         assert status == 200, made
@@ -255,3 +255,56 @@ async def test_a_run_on_a_market_is_told_to_everybody_with_its_causal_path(lived
         # hours without a reading are said of each chain, not of each of its feeds
         doubts = [one["root"] for one in everything if one["rule"] == "data-quality"]
         assert {f"chain:eip155:{chain_id}" for chain_id in lived.chains} <= set(doubts) and len(doubts) < 10
+
+
+async def test_an_oracle_that_lies_is_told_with_those_who_lend_by_it(lived: World, tmp_path: Path) -> None:
+    """Aave is pointed to another token's feed for LINK. For an hour it may be a mistake of ours; after that everybody is told."""
+    database = f"sqlite:///{tmp_path / 'service.db'}"
+    market, chain = lending.aave(lived, 1), lived.chains[1]
+    async with running(lived, database, **PRIVATE, **LIVE) as service, aiohttp.ClientSession() as client:
+        await population_is_read(client, service, lived)
+        async with listening(client, service.url, kinds=["alert"], severity="warning") as heard:
+            sources = [market.reserves["LINK"].asset], [lived.feed(1, "AAVE / USD").aggregator]
+            await chain.send(market.admin, market.oracle, "setAssetSources(address[],address[])", *sources)
+            await population_is_read(client, service, lived)
+            assert [one for one in heard.alerts() if one["rule"] == "oracle-gap"] == []
+            await hours_pass(lived, 1)
+            await population_is_read(client, service, lived)
+
+            def gaps() -> list[dict[str, Any]]:
+                return [one for one in heard.alerts() if "LINK" in one["path"][0] and one["rule"] == "oracle-gap"]
+
+            await heard.until(lambda: bool(gaps()))
+        (told,) = gaps()
+    assert (told["severity"], told["state"], told["subject"]) == ("critical", "opened", "LINK")
+    assert told["evidence"]["oracle"] == f"oracle:aave-v3 eip155:1/{market.pool.lower()}" and told["evidence"]["gap"] > 0.2
+    assert told["path"][0] == "token:LINK"
+    pool = f"market:aave-v3/{market.pool.lower()}"
+    at = told["path"].index(f"{pool}/LINK@eip155:1")
+    assert told["path"][at + 1].startswith(f"{pool}/") and told["path"][at + 2] == "protocol:aave-v3@eip155:1"
+
+
+async def test_a_run_on_replaced_blocks_is_taken_back_for_everybody(lived: World, tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'service.db'}"
+    chosen = morpho.market(lived, 1, "WETH/USDC")
+    async with running(lived, database, **PRIVATE, **LIVE) as service, aiohttp.ClientSession() as client:
+        await population_is_read(client, service, lived)
+        supplied, _, owed, *_ = cast(list[int], await lived.chains[1].call(morpho.BLUE[1], MARKET_STATE, chosen.id_bytes))
+        async with listening(client, service.url, kinds=["alert"], severity="warning") as heard:
+            await morpho.withdraw(lived, chosen, LIQUIDITY_PROVIDER, supplied - owed)
+            block = await lived.chains[1].head()
+            await heard.until(lambda: len(heard.alerts()) == 1)
+            await reorganise(lived, 1, 1)
+            await heard.until(lambda: len(heard.alerts()) == 2)
+        _, listed = await call(client, "GET", f"{service.url}/v1/systemic/alerts?severity=warning")
+        # readings of blocks that were judged already leave nothing
+        journal, reading = tmp_path / "service.db.journals" / "markets.jsonl", f"{service.url}/v1/stream?kind=systemic"
+        async with client.get(reading) as stream:
+            told = sse(stream)
+            sizes = [len(journal.read_bytes()) for _ in range(3) if await asyncio.wait_for(anext(told), PATIENCE)]
+        assert len(set(sizes)) == 1
+    opened, withdrawn = heard.alerts()
+    assert (opened["rule"], opened["state"], opened["blocks"]) == ("market-outflow", "opened", {"eip155:1": block})
+    assert (withdrawn["state"], withdrawn["episode"]) == ("resolved", opened["episode"])
+    assert withdrawn["evidence"]["replaced"] == f"eip155:1 from block {block}" and withdrawn["path"] == opened["path"]
+    assert [one["state"] for one in listed["alerts"]] == ["resolved", "opened"]

@@ -109,6 +109,8 @@ class AlertDesk:
         """`folder`: for the journals. `tell`: keeps and streams alerts that are new. `ring`: the courier's bell. `clock`: the time of what
         is observed."""
         self._database, self._tell, self._destinations, self._ring = database, tell, destinations, ring
+        self._standing: frozenset[str] = frozenset()
+        """hashes of the blocks of the population that was judged last"""
         self._asides: set[asyncio.Task[Collection[str]]] = set()
         self._opening: asyncio.Task[None]
         self._clock = clock if clock is not None else _now
@@ -147,10 +149,15 @@ class AlertDesk:
         if now is None or not self._opening.done():
             return []
         self._opening.result()
+        standing = frozenset(one.block.hash for one in population.snapshots if one.block is not None)
         desk = self._markets
         async with desk.lock:
+            if standing == self._standing:
+                # nothing has happened since, and what is seen twice at one block says nothing of how often it comes
+                return []
             now = desk.after(now)
             alerts = await asyncio.to_thread(desk.take, now, observe(population, now))
+            self._standing = standing
             await self._tell_of(desk)
         return alerts
 
