@@ -54,9 +54,17 @@ class StoredAlert:
 
 
 async def watched(connection: AsyncConnection) -> tuple[Address, ...]:
-    """Every followed owner, in the order of addresses."""
-    found = await connection.execute(sa.select(OWNERS.c.address).order_by(OWNERS.c.address))
-    return tuple(Address(address) for address in found.scalars())
+    """Every followed owner, in the order of addresses: those who are watched, and those of whom somebody wants to be told."""
+    told = sa.select(SUBSCRIPTIONS.c.owner).where(SUBSCRIPTIONS.c.owner.is_not(None))
+    found = await connection.execute(sa.union(sa.select(OWNERS.c.address), told))
+    return tuple(sorted(Address(address) for address in found.scalars()))
+
+
+async def is_watched(connection: AsyncConnection, owner: Address) -> bool:
+    """Whether an owner is among `watched`."""
+    there = sa.select(OWNERS.c.address).where(OWNERS.c.address == owner)
+    told = sa.select(SUBSCRIPTIONS.c.owner).where(SUBSCRIPTIONS.c.owner == owner)
+    return (await connection.execute(sa.union(there, told).limit(1))).first() is not None
 
 
 async def watch(connection: AsyncConnection, owners: Sequence[Address], by: str, at: Moment, most: int) -> int:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from aggregator.model.identifiers import Address
-from aggregator.store import access
+from aggregator.store import access, watch
 from tests.api.conftest import bearer
 from tests.api.serving import Served
 from tests.api.wallets import ALICE, MALLORY, Wallet
@@ -82,6 +82,22 @@ async def test_a_wallet_writes_for_itself_only(served: Served) -> None:
     assert "secret-in-it" not in str(listed) and listed["subscriptions"][0]["secret"] is None
     assert (await served.send("DELETE", f"/v1/subscriptions/{made['id']}", headers=key))[1] == {"removed": False}
     assert (await served.send("DELETE", f"/v1/subscriptions/{made['id']}", headers=session))[1] == {"removed": True}
+
+
+async def test_whoever_may_change_the_watch_list_silences_no_owners_alerts(served: Served) -> None:
+    session, key = await signed_in(served, ALICE), await bearer(served, "watch")
+    address, path = ALICE.address.lower(), f"/v1/watch/{ALICE.address}"
+    wanted = {"channel": "webhook", "target": "https://example.com/hook", "owner": ALICE.address}
+    _, made = await served.send("POST", "/v1/subscriptions", wanted, headers=session)
+    assert (await served.send("DELETE", path, headers=key))[1] == {"removed": True}
+    assert served.app.live.followed[address].watched
+    async with served.app.database.reading() as connection:
+        assert address in await watch.watched(connection), "also after a restart"
+    await served.send("DELETE", f"/v1/subscriptions/{made['id']}", headers=session)
+    assert (await served.send("DELETE", path, headers=key))[1] == {"removed": False}
+    assert not served.app.live.followed[address].watched
+    async with served.app.database.reading() as connection:
+        assert address not in await watch.watched(connection)
 
 
 @pytest.mark.parametrize(

@@ -77,9 +77,9 @@ async def subscribe(request: web.Request) -> web.StreamResponse:
     else:
         check_person(body.target)
     wanted = Subscription(owner, body.channel, body.target, body.severity, who.name, app.now(), secret=secret.hex())
-    identifier = await app.database.write(lambda connection: watch.subscribe(connection, wanted))
     if owner is not None:
         await app.live.watch([owner], who.name)
+    identifier = await app.database.write(lambda connection: watch.subscribe(connection, wanted))
     return json_response(_document(wanted, identifier, secret.hex() or None))
 
 

@@ -197,11 +197,16 @@ class Live:
         return new
 
     async def unwatch(self, owner: Address) -> bool:
-        """False where the owner was not watched. It is followed on as a guest for a while."""
-        gone = await self.database.write(lambda c: watch.unwatch(c, owner))
+        """False where the owner was not watched. It is followed on as a guest for a while, and watched as long as somebody has subscribed
+        its alerts: whoever may change the watch list must not silence them."""
+
+        async def work(connection: AsyncConnection) -> tuple[bool, bool]:
+            return await watch.unwatch(connection, owner), await watch.is_watched(connection, owner)
+
+        gone, still = await self.database.write(work)
         one = self.followed.get(owner)
         if one is not None:
-            one.watched, one.asked_at = False, asyncio.get_running_loop().time()
+            one.watched, one.asked_at = still, asyncio.get_running_loop().time()
         return gone
 
     def _follow(self, owner: OwnerAddress, *, watched: bool) -> Followed:
