@@ -24,6 +24,7 @@ from aggregator.model.snapshot import SnapshotStatus
 from aggregator.prices.answers import FeedAnswers
 from aggregator.risk.volatility import volatilities
 from tests.engine.support import CHAINS, Proxies, engine_on, time_of, urls_of
+from tests.faults import Delay
 
 pytestmark = pytest.mark.localnet
 
@@ -91,6 +92,33 @@ async def test_what_a_chain_told_stays_for_a_while_when_it_falls_silent(
         monkeypatch.setattr(module, "KEPT_SECONDS", 0.0)
         table = await until(listed, lambda one: BASE in one.missing)
         assert set(rows(table, "WETH")) == {ETHEREUM, ARBITRUM}
+
+
+async def test_a_slow_chain_holds_up_no_other(deployed: World, proxies: Proxies, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OTHERS_WAIT_SECONDS", 0.5)
+    proxies[1].inject(Delay(2.0), times=1)
+    async with engine_on(urls_of(proxies), now=await time_of(deployed)) as engine, listing(engine) as listed:
+        table = await until(listed, lambda one: ARBITRUM in rows(one, "WETH"))
+        assert ETHEREUM not in table.snapshots and table.missing[ETHEREUM] == "the chain is being read"
+        table = await until(listed, lambda one: not one.missing)
+        assert set(rows(table, "WETH")) == {ETHEREUM, ARBITRUM, BASE}
+
+
+async def test_blocks_that_are_replaced_while_they_are_read_are_not_believed(
+    deployed: World, proxies: Proxies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def heads() -> int:
+        return sum("eth_getBlockByNumber" in one.methods for one in proxies[1].record)
+
+    monkeypatch.setattr(module, "OTHERS_WAIT_SECONDS", 0.5)
+    proxies[1].inject(Delay(2.0), times=1, after=2)
+    async with engine_on(urls_of(proxies), now=await time_of(deployed)) as engine, listing(engine) as listed:
+        head = (await pin_block(engine.network.client(ETHEREUM))).number
+        await until(listed, lambda one: ARBITRUM in rows(one, "WETH"))
+        assert heads() == 2, "asked for by this test, and by the reading that is under way"
+        listed.replaced(ETHEREUM, head)
+        await until(listed, lambda one: not one.missing)
+        assert heads() == 3, "it was read once more from the head on"
 
 
 async def test_a_feed_that_moves_has_its_chain_read_again(world: World) -> None:

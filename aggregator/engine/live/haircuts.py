@@ -51,10 +51,12 @@ KEPT_SECONDS = 3_600.0
 """what a chain told before it fell silent is served so long"""
 PATIENCE_SECONDS = 30.0
 """how long somebody waits for the first table"""
-POOLS_TOGETHER = 6
+POOLS_TOGETHER = 12
 """tokens whose pools are asked for at once: between them others have their turn"""
-CHAINS_TOGETHER = 2
+CHAINS_TOGETHER = 3
 """chains that are read at the same time, for the same reason"""
+OTHERS_WAIT_SECONDS = 5.0
+"""for a chain that is slow to tell; then those that have told are judged without it"""
 ROWS_TOGETHER = 40
 """assets that a worker judges at once"""
 ANSWERS_KEPT = 64
@@ -121,7 +123,10 @@ class ListedHaircuts:
         """monotonic time of the last attempt"""
         self._told: dict[ChainId, float] = {}
         """and of the last success"""
-        self._replaced: set[ChainId] = set()
+        self._reading: dict[ChainId, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(CHAINS_TOGETHER)
+        self._replaced: dict[ChainId, int] = {}
+        """chains whose blocks were replaced since they began to be read, and the first of those"""
         self._series: dict[str, PriceSeries] = {}
         self._table: Table | None = None
         self._made = asyncio.Event()
@@ -132,15 +137,19 @@ class ListedHaircuts:
         """Read and judge until cancelled."""
         await self._sleep(FIRST_SECONDS)
         await asyncio.to_thread(_prepare)
-        while True:
-            try:
-                if due := self._due():
-                    await self._read(due)
-                    await self._judge()
-            except Exception:  # a fault of ours must not end it
-                log.exception("haircuts of listed assets could not be made")
-                await asyncio.sleep(RETRY_SECONDS)
-            await self._sleep(WATCH_SECONDS)
+        try:
+            while True:
+                try:
+                    if await self._read(self._due()):
+                        await self._judge()
+                except Exception:  # a fault of ours must not end it
+                    log.exception("haircuts of listed assets could not be made")
+                    await asyncio.sleep(RETRY_SECONDS)
+                await self._sleep(WATCH_SECONDS)
+        finally:
+            for task in self._reading.values():
+                task.cancel()
+            await asyncio.gather(*self._reading.values(), return_exceptions=True)
 
     async def current(self) -> Table:
         """The present table; waits for the first. IncompleteError where that takes too long."""
@@ -162,11 +171,11 @@ class ListedHaircuts:
 
     def replaced(self, chain: ChainId, first: int) -> None:
         """Blocks of a chain from number `first` on are no more: what stood on them is taken back, and the chain read again."""
+        self._replaced[chain] = min(first, self._replaced.get(chain, first))
         facts = self._facts.get(chain)
-        if facts is None or facts.snapshot.block is None or facts.snapshot.block.number < first:
+        if facts is None or not _stands_on(facts, first):
             return
         del self._facts[chain]
-        self._replaced.add(chain)
         if self._table is not None:
             self._table = replace(
                 self._table,
@@ -187,14 +196,16 @@ class ListedHaircuts:
 
     def _due(self) -> list[ChainId]:
         """Chains to be read now."""
-        return [chain for chain in self.chains if chain in self._replaced or self._is_due(chain, time.monotonic())]
+        return [chain for chain in self.chains if chain not in self._reading and self._is_due(chain, time.monotonic())]
 
     def _is_due(self, chain: ChainId, now: float) -> bool:
         tried = self._tried.get(chain, float("-inf"))
-        silent = self._told.get(chain) != tried
+        silent, taken_back = self._told.get(chain) != tried, chain in self._told and chain not in self._facts
         asked = now - self._asked_at <= ASKED_SECONDS
         since = now - tried
-        return since >= self._every or (silent and since >= RETRY_SECONDS) or (asked and since >= MOVED_SECONDS and self._moved(chain))
+        if taken_back or since >= self._every:
+            return True
+        return (silent and since >= RETRY_SECONDS) or (asked and since >= MOVED_SECONDS and self._moved(chain))
 
     def _moved(self, chain: ChainId) -> bool:
         """Whether a feed that a listed asset follows says something else than when the chain was read."""
@@ -204,33 +215,40 @@ class ListedHaircuts:
         names = {name for token in self.tokens if token.chain == chain for name in (token.symbol, token.factor)}
         return not names.isdisjoint(moved_names(facts.feeds, seen))
 
-    async def _read(self, due: Sequence[ChainId]) -> None:
-        """Each chain at a block of its own."""
-        room = asyncio.Semaphore(CHAINS_TOGETHER)
-
-        async def one(chain: ChainId) -> None:
-            async with room:
-                await self._read_chain(chain)
-
-        await asyncio.gather(*map(one, due))
+    async def _read(self, due: Sequence[ChainId]) -> bool:
+        """Read chains, each at a block of its own; whether any told something. One that takes long is read on meanwhile."""
+        for chain in due:
+            self._reading[chain] = asyncio.create_task(self._read_chain(chain))
+        if not self._reading:
+            return False
+        await asyncio.wait(self._reading.values(), timeout=OTHERS_WAIT_SECONDS)
+        done = [chain for chain, task in self._reading.items() if task.done()]
+        for chain in done:
+            error = self._reading.pop(chain).exception()
+            if error is not None:  # a fault of ours with one chain must not cost the others their figures
+                log.error("%s could not be read for haircuts", chain, exc_info=error)
+        return bool(done)
 
     async def _read_chain(self, chain: ChainId) -> None:
         """What a chain that fell silent told before stays for a while."""
         from aggregator.engine.haircuts_reading import read_facts
 
-        self._replaced.discard(chain)
-        self._tried[chain] = at = time.monotonic()
-        client, memory = self._engine.network.client(chain), self._engine.memory.of(chain)
-        tokens = [token for token in self.tokens if token.chain == chain]
-        facts = await read_facts(client, memory, tokens, registry(), _silent, self._engine.clock, together=POOLS_TOGETHER)
+        async with self._room:
+            self._tried[chain] = at = time.monotonic()
+            self._replaced.pop(chain, None)
+            client, memory = self._engine.network.client(chain), self._engine.memory.of(chain)
+            tokens = [token for token in self.tokens if token.chain == chain]
+            facts = await read_facts(client, memory, tokens, registry(), _silent, self._engine.clock, together=POOLS_TOGETHER)
         before = self._facts.get(chain)
         if facts.snapshot.block is not None:
             self._told[chain] = at
         elif before is not None and before.snapshot.block is not None and at - self._told[chain] < KEPT_SECONDS:
             why = f"not reached since: {facts.snapshot.detail}"
             facts = replace(before, snapshot=replace(before.snapshot, status=SnapshotStatus.STALE, detail=why))
-        if chain not in self._replaced:
+        if chain not in self._replaced or not _stands_on(facts, self._replaced[chain]):
             self._facts[chain] = facts
+        else:
+            self._facts.pop(chain, None)
 
     async def _judge(self) -> None:
         """A new table of everything that is known."""
@@ -245,7 +263,7 @@ class ListedHaircuts:
         judged = await self._judged(assets, USUAL_SIZE, series, known)
         self._series = series
         # a chain whose blocks were replaced meanwhile is not shown
-        there = {chain: one for chain, one in facts.items() if chain not in self._replaced}
+        there = {chain: one for chain, one in facts.items() if chain in self._facts}
         missing = {chain: _why_missing(there.get(chain)) for chain in self.chains}
         self._table = Table(
             {chain: one.snapshot for chain, one in there.items()},
@@ -301,6 +319,11 @@ def _same(one: PriceSeries | None, other: PriceSeries | None) -> bool:
     if one is None or other is None:
         return one is other
     return one.source == other.source and np.array_equal(one.timestamps, other.timestamps) and np.array_equal(one.prices, other.prices)
+
+
+def _stands_on(facts: ChainFacts, first: int) -> bool:
+    """Whether the block is not below a number."""
+    return facts.snapshot.block is not None and facts.snapshot.block.number >= first
 
 
 def _why_missing(facts: ChainFacts | None) -> str:
