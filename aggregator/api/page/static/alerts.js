@@ -7,7 +7,7 @@ import { humane, short, step, title } from './words.js'
 const SEVERITIES = ['info', 'warning', 'critical']
 const KIND = { critical: 'bad', warning: 'warn', info: 'quiet' }
 const RESOLVED = 'resolved'
-const MOST = 5
+const MOST = 3
 const MOST_STEPS = 4
 let groups = 0
 

@@ -55,7 +55,12 @@ function state(one) {
   const told = one.silent_seconds === null ? '' : `heard of ${format.since(Number(one.silent_seconds))}`
   return [
     h('span', { class: `pill ${kind}` }, words),
-    h('small', { class: 'under' }, one.detail ? humane(one.detail) : told, one.waiting ? `, ${one.waiting} owners waiting` : ''),
+    h(
+      'small',
+      { class: 'under' },
+      one.detail ? humane(one.detail) : told,
+      one.waiting ? `, ${one.waiting} ${one.waiting === 1 ? 'owner' : 'owners'} waiting` : '',
+    ),
   ]
 }
 

@@ -1,7 +1,7 @@
 // Liquidation curves: what falls of one asset make liquidatable, put at risk, and leave unpaid.
 
 import { axis, base, chart } from './charts.js'
-import { figures, h } from './dom.js'
+import { figures, h, narrow } from './dom.js'
 import * as format from './format.js'
 import * as states from './states.js'
 import { named } from './words.js'
@@ -72,10 +72,10 @@ export function curves(document) {
 }
 
 function option(one, palette) {
-  const narrow = matchMedia('(max-width: 560px)').matches
+  const small = narrow()
   return {
     ...base(palette),
-    grid: { ...base(palette).grid, top: narrow ? 58 : 36, right: 26 },
+    grid: { ...base(palette).grid, top: small ? 58 : 36, right: 26 },
     tooltip: {
       ...base(palette).tooltip,
       formatter: (found) =>
@@ -90,7 +90,7 @@ function option(one, palette) {
       data: one.moves.map((move) => format.move(move, 0)),
       boundaryGap: false,
       splitLine: { show: false },
-      axisLabel: { interval: narrow ? 19 : 9 },
+      axisLabel: { interval: small ? 19 : 9 },
     }),
     yAxis: axis(palette, { splitNumber: 4, axisLabel: { formatter: format.axisUsd } }),
     series: SERIES.map(([name, field]) => ({

@@ -110,3 +110,6 @@ export function first(most, items, wrap, id) {
     h('details', { class: 'more', id }, h('summary', {}, `${items.length - most} more`), wrap(items.slice(most))),
   ]
 }
+
+/** Whether the page is as narrow as a phone; the style sheets draw the same line. */
+export const narrow = () => matchMedia('(max-width: 560px)').matches

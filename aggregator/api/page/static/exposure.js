@@ -1,7 +1,7 @@
 // The exposure matrix: rows would lose what stands in a cell if the column paid nothing.
 
 import { axis, base, chart } from './charts.js'
-import { h, table } from './dom.js'
+import { h, narrow, table } from './dom.js'
 import * as format from './format.js'
 import * as states from './states.js'
 import { node } from './words.js'
@@ -16,17 +16,17 @@ export function exposures(document) {
   const edges = document.edges ?? []
   if (!edges.length) return [states.partial(document.coverage), h('p', { class: 'soft' }, 'No exposures are known yet.')]
   const names = new Map((document.nodes ?? []).map((one) => [one.id, node(one.name)]))
-  const narrow = matchMedia('(max-width: 560px)').matches
+  const small = narrow()
   const rows = largest(edges, 'source', MOST_ROWS)
-  const columns = largest(edges, 'target', narrow ? MOST_NARROW_COLUMNS : MOST_COLUMNS)
+  const columns = largest(edges, 'target', small ? MOST_NARROW_COLUMNS : MOST_COLUMNS)
   const cells = edges
     .filter((edge) => rows.includes(edge.source) && columns.includes(edge.target))
     .map((edge) => [columns.indexOf(edge.target), rows.indexOf(edge.source), tone(edge.amount_usd), edge.amount_usd])
-  const drawn = chart({ height: (narrow ? 200 : 170) + 34 * rows.length, caption: false })
+  const drawn = chart({ height: (small ? 200 : 170) + 34 * rows.length, caption: false })
   const left = edges.length - cells.length
   drawn.show(
     `Exposure matrix of ${rows.length} lenders to ${columns.length} protocols and tokens; the table below has the same figures`,
-    (palette) => option({ rows, columns, cells, names, narrow }, palette),
+    (palette) => option({ rows, columns, cells, names, small }, palette),
   )
   return [
     states.partial(document.coverage),
@@ -64,7 +64,7 @@ function largest(edges, end, most) {
   return [...weight.keys()].sort((a, b) => weight.get(b) - weight.get(a)).slice(0, most)
 }
 
-function option({ rows, columns, cells, names, narrow }, palette) {
+function option({ rows, columns, cells, names, small }, palette) {
   const tones = cells.map((cell) => cell[2])
   const [lowest, highest] = [Math.floor(Math.min(...tones)), Math.ceil(Math.max(...tones))]
   const name = (id) => names.get(id) ?? id
@@ -92,8 +92,8 @@ function option({ rows, columns, cells, names, narrow }, palette) {
       axisLabel: {
         interval: 0,
         color: palette.text,
-        width: narrow ? 105 : 190,
-        overflow: narrow ? 'break' : 'truncate',
+        width: small ? 105 : 190,
+        overflow: small ? 'break' : 'truncate',
         lineHeight: 13,
         hideOverlap: false,
       },
@@ -107,7 +107,7 @@ function option({ rows, columns, cells, names, narrow }, palette) {
       right: 0,
       top: 0,
       itemWidth: 12,
-      itemHeight: narrow ? 90 : 140,
+      itemHeight: small ? 90 : 140,
       calculable: false,
       text: [format.axisUsd(10 ** highest), format.axisUsd(10 ** lowest)],
       textGap: 8,

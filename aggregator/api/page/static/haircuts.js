@@ -1,6 +1,6 @@
 // Haircuts: how many dollars are taken off what is owned, for which of four reasons, and from which tokens.
 
-import { card, first, h, stack } from './dom.js'
+import { card, first, h, narrow, stack } from './dom.js'
 import * as format from './format.js'
 import { chain, named, protocol } from './words.js'
 
@@ -51,7 +51,7 @@ export function haircuts(document) {
       ),
     ),
     first(
-      matchMedia('(max-width: 560px)').matches ? MOST_NARROW : MOST,
+      narrow() ? MOST_NARROW : MOST,
       rows.map((row) => item(row, widest)),
       (nodes) => h('ul', { class: 'cuts' }, nodes),
       'more-cuts',

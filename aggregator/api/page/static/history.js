@@ -12,6 +12,9 @@ const SHOWN = {
   equity_usd: { words: 'Equity', show: format.shortUsd, axis: format.axisUsd },
 }
 
+const FIVE = 5
+/** score axes begin and end at multiples of it */
+
 /** `{section, read}`; `read` brings it up to date. */
 export function historyCard(name, signal) {
   const body = h('div', { class: 'body' }, states.loading('the history', 6))
@@ -73,7 +76,7 @@ function draw(drawn, points, field) {
   drawn.show(label, (palette) => ({
     ...base(palette),
     legend: { show: false },
-    grid: { left: 4, right: 14, top: 12, bottom: 4, containLabel: true },
+    grid: { left: 4, right: 28, top: 12, bottom: 4, containLabel: true },
     tooltip: {
       ...base(palette).tooltip,
       formatter: (found) =>
@@ -92,7 +95,10 @@ function draw(drawn, points, field) {
       scale: true,
       axisLabel: { formatter: mark },
       ...(field === 'score'
-        ? { max: (range) => Math.min(100, Math.ceil(range.max + 2)), min: (range) => Math.max(0, Math.floor(range.min - 2)) }
+        ? {
+            max: (range) => Math.min(100, FIVE * Math.ceil(range.max / FIVE + 0.2)),
+            min: (range) => Math.max(0, FIVE * Math.floor(range.min / FIVE - 0.2)),
+          }
         : {}),
     }),
     series: [

@@ -1,10 +1,12 @@
 // What is owned and owed, by chain, then by protocol, then token by token.
 
-import { bar, card, first, h, table } from './dom.js'
+import { bar, card, first, h, narrow, table } from './dom.js'
 import * as format from './format.js'
 import { chain, named, protocol, spot } from './words.js'
 
 const MOST_PLACES = 8
+const FEW_PLACES = 2
+/** so few are open from the start */
 const MOST_LEGS = 40
 
 const value = (leg) => format.number(leg.value_usd) ?? 0
@@ -15,11 +17,12 @@ export function holdings(document) {
   const chains = grouped(document)
   const largest = Math.max(1, ...chains.flatMap((one) => one.places.map((place) => Math.max(place.owned, place.owed))))
   const venues = document.venue_accounts ?? []
+  const few = !narrow() && chains.reduce((total, one) => total + one.places.length, 0) <= FEW_PLACES
   return card(
     'holdings',
     'Owned and owed',
     { aside: legend() },
-    chains.map((one) => group(one, largest)),
+    chains.map((one) => group(one, largest, few)),
     venues.length
       ? h('details', { class: 'chain', id: 'chain-venues', open: true }, h('summary', {}, h('h3', {}, 'Trading venues')), venues.map(venue))
       : null,
@@ -77,31 +80,31 @@ function sums(one) {
   )
 }
 
-function group(one, largest) {
+function group(one, largest, few) {
   return h(
     'details',
-    { class: 'chain', id: `chain-${one.id.replace(':', '-')}`, open: !matchMedia('(max-width: 560px)').matches },
+    { class: 'chain', id: `chain-${one.id.replace(':', '-')}`, open: !narrow() },
     h('summary', {}, h('span', { class: 'row' }, h('h3', {}, chain(one.id)), sums(one))),
     first(
       MOST_PLACES,
-      one.places.map((place) => placeRow(place, largest)),
+      one.places.map((place) => placeRow(place, largest, few)),
       (nodes) => h('div', { class: 'places' }, nodes),
       `more-${one.id.replace(':', '-')}`,
     ),
   )
 }
 
-function placeRow(place, largest) {
+function placeRow(place, largest, few) {
   const id = `place-${place.key.replace(/[^A-Za-z0-9]+/g, '-')}`
   const symbols = [...new Set(place.legs.map((leg) => named(leg.symbol)))]
   return h(
     'details',
-    { class: 'place', id },
+    { class: 'place', id, open: few },
     h(
       'summary',
       {},
       h('span', { class: 'where' }, place.name),
-      h('span', { class: 'tokens soft' }, symbols.slice(0, 4).join(', ') + (symbols.length > 4 ? ` and ${symbols.length - 4} more` : '')),
+      h('span', { class: 'tokens soft' }, symbols.slice(0, 4).join(', ') + (symbols.length > 4 ? ` +${symbols.length - 4}` : '')),
       sums(place),
       h('span', { class: 'pair' }, bar(place.owned / largest, 'owned'), place.owed ? bar(place.owed / largest, 'owed') : null),
     ),

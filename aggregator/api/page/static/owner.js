@@ -96,7 +96,7 @@ class OwnerPage {
       return
     }
     const begins = this.own === null
-    // whoever owes nothing has a short left column; where the card stands once, it stays
+    // whoever owes nothing has a short left column; where cards stand once, they stay
     if (begins) this.quiet = !document.margin_accounts.some((one) => one.debt_usd === null || format.number(one.debt_usd) > 0)
     if (begins)
       this.own = {
@@ -115,8 +115,15 @@ class OwnerPage {
       h(
         'div',
         { class: 'columns' },
-        h('div', { class: 'column' }, falls(document), holdings(document), own('history'), this.quiet && own('private')),
-        h('div', { class: 'column' }, own('shocks'), haircuts(document), !this.quiet && own('private'), remarks(document, symbols)),
+        h(
+          'div',
+          { class: 'column' },
+          falls(document),
+          holdings(document),
+          own('history'),
+          this.quiet && [own('private'), remarks(document, symbols)],
+        ),
+        h('div', { class: 'column' }, own('shocks'), haircuts(document), !this.quiet && [own('private'), remarks(document, symbols)]),
       ),
     )
     if (!begins) {

@@ -1,7 +1,7 @@
 // Systemic importance: how much of the others' equity is lost if one fails, as a band from the calmest model to the harshest.
 
 import { axis, base, chart } from './charts.js'
-import { h, table } from './dom.js'
+import { h, narrow, table } from './dom.js'
 import * as format from './format.js'
 import * as states from './states.js'
 import { named, node } from './words.js'
@@ -63,25 +63,25 @@ function agreement(document, shown) {
 
 function option(rows, palette) {
   const listed = [...rows].reverse()
-  const narrow = matchMedia('(max-width: 560px)').matches
+  const small = narrow()
   const [low, high] = ['low', 'high'].map((end) => listed.map((one) => format.number(one[end])))
   const ends = { type: 'scatter', symbol: 'rect', symbolSize: [3, 14], itemStyle: { color: palette.series[0], opacity: 1 } }
   return {
     ...base(palette),
     legend: { show: false },
-    grid: { left: 4, right: narrow ? 76 : 96, top: 4, bottom: 4, containLabel: true },
+    grid: { left: 4, right: small ? 76 : 96, top: 4, bottom: 4, containLabel: true },
     tooltip: {
       ...base(palette).tooltip,
       trigger: 'item',
       formatter: ({ dataIndex }) =>
         `${node(listed[dataIndex].name)}\n${band(listed[dataIndex])} of the others’ equity\nrank ${listed[dataIndex].rank}`,
     },
-    xAxis: axis(palette, { min: 0, splitNumber: narrow ? 2 : 4, axisLabel: { formatter: (value) => format.percent(value, 0) } }),
+    xAxis: axis(palette, { min: 0, splitNumber: small ? 2 : 4, axisLabel: { formatter: (value) => format.percent(value, 0) } }),
     yAxis: axis(palette, {
       type: 'category',
       data: listed.map((one) => node(one.name)),
       splitLine: { show: false },
-      axisLabel: { color: palette.text, width: narrow ? 120 : 190, overflow: narrow ? 'break' : 'truncate', lineHeight: 13 },
+      axisLabel: { color: palette.text, width: small ? 120 : 190, overflow: small ? 'break' : 'truncate', lineHeight: 13 },
     }),
     series: [
       { type: 'bar', stack: 'band', itemStyle: { color: 'transparent' }, data: low, silent: true },

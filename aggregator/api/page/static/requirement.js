@@ -64,7 +64,7 @@ function words(health) {
   if (required === null) return ['What is required is not known, because a debt could not be read or valued.']
   if (required === 0) return ['Nothing is required: no scenario takes anything away.']
   const said = []
-  if (ratio === null) said.push('Of what is priced; an asset without a price could require more, so the margin ratio is left open.')
+  if (ratio === null) said.push('This is of what has a price. An asset without one could require more, so the margin ratio is left open.')
   else
     said.push(
       ratio >= 1

@@ -8,7 +8,7 @@ import { humane, place } from './words.js'
 const MARKS = SCORE.filter(([, score]) => score > 0 && score < 100)
 
 /** The score of a probability, on the published scale. */
-export function scoreOf(probability) {
+function scoreOf(probability) {
   const [farthest, best] = SCORE.at(-1)
   const place = probability <= 0 ? farthest : -Math.log10(probability)
   if (place >= farthest) return best

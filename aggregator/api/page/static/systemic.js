@@ -52,8 +52,8 @@ export async function systemicPage(view, signal) {
       h(
         'div',
         { class: 'columns' },
-        h('div', { class: 'column' }, cards.curves.section, cards.exposure.section, cards.coverage.section),
-        h('div', { class: 'column' }, cards.rank.section, cards.alerts.section),
+        h('div', { class: 'column' }, cards.curves.section, cards.exposure.section),
+        h('div', { class: 'column' }, cards.rank.section, cards.alerts.section, cards.coverage.section),
       ),
     ),
   )

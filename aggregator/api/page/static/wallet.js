@@ -8,7 +8,7 @@ const STATEMENT = 'Sign in to see your own alerts. This costs nothing and moves 
 const REFUSED = 4001
 
 /** What a wallet or this page has to say when signing in does not work. */
-export class WalletProblem extends Error {}
+class WalletProblem extends Error {}
 
 export const available = () => typeof window.ethereum?.request === 'function'
 

@@ -64,7 +64,7 @@ export function symbolsOf(document) {
 }
 
 /** Every leg, of margin accounts and of all other positions. */
-export function* legsOf(document) {
+function* legsOf(document) {
   for (const account of document.margin_accounts) for (const position of account.positions) yield* position.legs
   for (const position of document.positions) yield* position.legs
 }
