@@ -316,6 +316,20 @@ async def test_a_wallet_that_is_in_danger_for_months_is_not_told_again_after_a_r
     assert service.streamed[-1].episode == service.streamed[0].episode
 
 
+@pytest.mark.parametrize("journal", ["wallets.jsonl", "markets.jsonl"])
+async def test_a_journal_that_is_none_is_set_aside_and_the_service_goes_on(
+    service: Service, document: HealthDocument, journal: str
+) -> None:
+    service.folder.mkdir(parents=True)
+    (service.folder / journal).write_text('{"t": "2026-01-05T00:00:00Z", "kind": "nothing that is known"}\n')
+    async with service.desk() as desk:
+        await desk.opened()
+        assert [one.state for one in await owner(desk, at_health(document, "1.05"))] == ["opened"]
+    (aside,) = service.folder.glob("*.broken")
+    assert "nothing that is known" in aside.read_text() and aside.name.startswith(journal.partition(".")[0])
+    assert {one.name for one in service.folder.glob("*.jsonl")} == {"wallets.jsonl", "markets.jsonl"}
+
+
 async def test_a_long_journal_of_markets_is_judged_while_the_service_runs(
     service: Service, document: HealthDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:

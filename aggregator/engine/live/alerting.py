@@ -48,7 +48,7 @@ class _Desk:
     """One journal and the monitor that has seen it."""
 
     def __init__(self, path: Path, curves: bool) -> None:
-        self.path = path
+        self.path, self._curves = path, curves
         self.monitor = Monitor(curves)
         self.lock = asyncio.Lock()
         self.untold: list[Alert] = []
@@ -66,6 +66,18 @@ class _Desk:
             history = compact(self.path, history, lambda one: one.t >= before or getattr(one, "owner", "") in still)
         self._journal = HistoryFile(self.path, history)
         self._journal.__enter__()
+
+    def open_or_begin(self) -> None:
+        """As `open`; a journal that cannot be judged is set aside, and another begun: that an alert is told twice is better than that none
+        is."""
+        try:
+            self.open()
+        except Exception:
+            aside = self.path.with_suffix(f".{_now()}.broken")
+            self.path.replace(aside)
+            log.exception("%s cannot be judged again and is kept as %s; stories that were open are told anew", self.path.name, aside.name)
+            self.monitor = Monitor(self._curves)
+            self.open()
 
     def close(self) -> None:
         self._journal.__exit__(None, None, None)
@@ -118,7 +130,7 @@ class AlertDesk:
         self._wallets = _Desk(folder / "wallets.jsonl", curves=False)
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self._wallets.open)
+        await asyncio.to_thread(self._wallets.open_or_begin)
         await self._tell_of(self._wallets)
         self._opening = asyncio.create_task(self._open_markets())
         return self
@@ -127,7 +139,7 @@ class AlertDesk:
         """A month of markets takes minutes to be read: the service does not wait for it."""
         async with self._markets.lock:
             try:
-                await in_a_thread(self._markets.open)
+                await in_a_thread(self._markets.open_or_begin)
                 await self._tell_of(self._markets)
             except Exception:
                 log.exception("nothing is judged of markets")
@@ -246,7 +258,7 @@ def _now() -> int:
 
 def stored(alert: Alert) -> StoredAlert:
     """An alert as the store keeps it; about an owner it is that owner's own."""
-    owner = Address(alert.subject.rpartition(":")[2].lower()) if alert.root.startswith(f"{NodeKind.OWNER}:") else None
+    owner = Address(alert.owner) if alert.owner is not None else None
     return StoredAlert(
         alert.identifier, alert.episode, alert.state, alert.severity, alert.rule, owner, parse_instant(alert.t), alert.line()
     )

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pydantic import BaseModel, ConfigDict
 
 from aggregator.publish.alerts.condition import EvidenceValue
+from aggregator.publish.alerts.nodes import NodeKind
 from aggregator.publish.alerts.observations import Observed
 from aggregator.publish.alerts.rules import MODEL
 
@@ -48,6 +49,12 @@ class Alert(BaseModel):
     def line(self) -> str:
         """One line of ASCII JSON: no name in it can move a terminal's cursor or turn its text around."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
+    @property
+    def owner(self) -> str | None:
+        """Whose own alert it is, by address in lower case; None where it concerns everybody."""
+        kind, _, name = self.root.partition(":")
+        return name.partition("@")[0].rpartition(":")[2].lower() if kind == NodeKind.OWNER else None
 
     @property
     def identifier(self) -> str:

@@ -53,22 +53,25 @@ class Destination:
 
     def wants(self, alert: Alert) -> bool:
         """Whether an alert is for this destination: grave enough, and not another owner's."""
-        if Severity(alert.severity).rank < self.severity.rank:
-            return False
-        kind, _, name = alert.root.partition(":")
-        if kind != "owner":
-            return self.owner is None
-        return self.owner is not None and name.partition("@")[0].rpartition(":")[2].lower() == self.owner.rpartition(":")[2].lower()
+        return Severity(alert.severity).rank >= self.severity.rank and alert.owner == _address(self.owner)
 
 
 def messages(alerts: Sequence[Alert], destinations: Sequence[Destination]) -> list[Message]:
     """One message for each alert and each destination that wants it, in order."""
+    by_owner: dict[str | None, list[Destination]] = {}
+    for destination in destinations:
+        by_owner.setdefault(_address(destination.owner), []).append(destination)
     return [
         Message(f"{alert.identifier}-{destination.id}", destination.id, alert.line())
         for alert in alerts
-        for destination in destinations
+        for destination in by_owner.get(alert.owner, ())
         if destination.wants(alert)
     ]
+
+
+def _address(owner: str | None) -> str | None:
+    """Of an owner on one chain or on all."""
+    return None if owner is None else owner.rpartition(":")[2].lower()
 
 
 Destinations = Callable[[], Awaitable[Mapping[str, Destination]]]
