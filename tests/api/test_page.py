@@ -73,6 +73,7 @@ async def test_everything_has_its_name_in_words(served: Served, browser: Browser
             "undefined",
         ):
             assert code not in text, code
+        assert "the latest block is" in text and "days old" in text
         assert "a day like 12 March 2020" in text and "Arbitrum One" in text and "Staking tokens" in text
 
 

@@ -180,9 +180,16 @@ async def test_an_owner_signs_in_and_sees_what_is_its_own(lived: World, browser:
         await expect(private.locator(".hooks li")).to_have_count(0)
         await private.get_by_role("button", name="Remove the label").click()
         await expect(private.locator(".labels li")).to_have_count(0)
-        await private.get_by_role("button", name="Sign out").click()
-        await expect(private.get_by_role("button", name="Sign in with the wallet")).to_be_visible()
         assert seen.complaints == []
+        door = private.get_by_role("button", name="Sign in with the wallet")
+        await private.get_by_role("button", name="Sign out").click()
+        await door.click()
+        await expect(items).to_have_count(2)
+        ended = "sessionStorage.session = JSON.stringify({ ...JSON.parse(sessionStorage.session), token: 'cs_' + '0'.repeat(64) })"
+        await seen.page.evaluate(ended)
+        await seen.page.reload()
+        await expect(door).to_be_visible()
+        await expect(items).to_have_count(0)
 
 
 async def test_a_wallet_sees_nothing_of_another_owner(served: Served, browser: Browser, witness: str) -> None:

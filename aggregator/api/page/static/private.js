@@ -26,6 +26,12 @@ class Private {
     Object.assign(this, { body, owners, signal, listening: null })
   }
 
+  /** The session is over. */
+  leave() {
+    wallet.signOut()
+    this.show()
+  }
+
   show() {
     this.listening?.abort()
     const session = wallet.session()
@@ -78,18 +84,7 @@ class Private {
         'p',
         { class: 'soft row' },
         `Signed in as ${short(session.address)}`,
-        h(
-          'button',
-          {
-            type: 'button',
-            class: 'quiet',
-            onclick: () => {
-              wallet.signOut()
-              this.show()
-            },
-          },
-          'Sign out',
-        ),
+        h('button', { type: 'button', class: 'quiet', onclick: () => this.leave() }, 'Sign out'),
       ),
       alerts,
       h('h3', {}, 'Your labels'),
@@ -98,10 +93,8 @@ class Private {
       hooks,
     )
     const fails = (place) => (problem) => {
-      if (problem.status === 401) {
-        wallet.signOut()
-        this.show()
-      } else place.replaceChildren(states.failed(problem, () => this.show()))
+      if (problem.status === 401) this.leave()
+      else place.replaceChildren(states.failed(problem, () => this.show()))
     }
     const readAlerts = () =>
       api.ownAlerts(owner, session.token).then((found) => alerts.replaceChildren(...timeline(found.alerts, NOTHING)), fails(alerts))
@@ -115,7 +108,7 @@ class Private {
       token: session.token,
       signal: AbortSignal.any([this.signal, this.listening.signal]),
       heard: readAlerts,
-      state: () => {},
+      state: (state) => state === 'off' && this.leave(),
     })
   }
 }

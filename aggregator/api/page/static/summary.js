@@ -18,7 +18,7 @@ function scoreOf(probability) {
   return y0 + ((y1 - y0) * (place - x0)) / (x1 - x0)
 }
 
-export function level(score) {
+function level(score) {
   if (score === null) return 'none'
   return score >= 80 ? 'good' : score >= 60 ? 'fair' : score >= 40 ? 'warn' : 'bad'
 }
