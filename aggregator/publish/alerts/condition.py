@@ -58,12 +58,10 @@ class Condition:
     doubt: str = ""
     """which blocks were replaced that it was entered at; empty while it stands"""
 
-    def question(self, replaced: ReplacedObserved) -> bool:
-        """Blocks were replaced; whether this was entered at one of them, so that the next figure has to confirm it."""
-        if self.severity is None or self.entered.get(replaced.chain, -1) < replaced.first:
-            return False
-        self.doubt = f"{replaced.chain} from block {replaced.first}"
-        return True
+    def question(self, replaced: ReplacedObserved) -> None:
+        """Blocks were replaced: where this was entered at one of them, the next figure has to confirm it."""
+        if self.severity is not None and self.entered.get(replaced.chain, -1) >= replaced.first:
+            self.doubt = f"{replaced.chain} from block {replaced.first}"
 
     def confirmed(self, signal: Signal) -> bool:
         """Whether a figure shows again what was entered; not asked for how long, for it had been seen for long enough before."""

@@ -146,18 +146,18 @@ class Incidents:
         return [*withdrawn, *alerts]
 
     def _withdraw(self, events: Sequence[Event], now: Instant) -> tuple[list[Alert], list[Event]]:
-        """Conditions that were seen on blocks which are no more. An incident that was told graver than what is left of it is over, and
-        says why; what is left begins a new one. What has to be told, and what is left."""
+        """Conditions that were seen on blocks which are no more. An incident of which nothing as grave is left is over, and says why; what
+        is left begins a new one. What has to be told, and what is left."""
         alerts: list[Alert] = []
         left: list[Event] = []
         hit: dict[int, tuple[Incident, Event]] = {}
-        for event in sorted(events, key=Event.order):
+        for event in sorted(events, key=lambda one: (-one.severity.rank, one.order())):
             incident = self._of.pop(event.key)
             del incident.open[event.key]
             incident.told_figures.pop(event.key, None)
             hit.setdefault(id(incident), (incident, event))
         for incident, event in hit.values():
-            if incident.severity is not None and incident.severity is incident.told:
+            if incident.severity is not None and incident.severity.rank >= event.severity.rank:
                 continue
             remaining = list(incident.open.values())
             for one in remaining:

@@ -72,6 +72,13 @@ def test_one_of_two_signs_of_an_owner_is_taken_back() -> None:
     assert states(both)[2:] == [("resolved", "critical", SAYS)], "calm in the same moment: nothing is left to be told"
 
 
+def test_what_was_rightly_graver_before_is_not_taken_back() -> None:
+    """Critical on blocks that stay, then milder; the other account's warning is all that was replaced."""
+    before = [health(1, 1.01, 8, name="0xbb"), health(2, 1.08, 9, name="0xcc"), health(3, 1.5, 9, name="0xbb"), health(4, 1.09, 10)]
+    alerts = told([*before, replaced(5, 10), health(6, 1.3, 11), health(7, 1.3, 12, name="0xcc")])
+    assert states(alerts) == [("opened", "critical", None), ("resolved", "critical", None)]
+
+
 def test_a_figure_that_is_not_known_settles_nothing() -> None:
     assert states(told([health(1, 1.05, 10), replaced(2, 10), health(3, None, 11), health(4, 1.5, 12)]))[-1] == (
         "resolved",
