@@ -16,15 +16,14 @@ from pathlib import Path
 from aggregator.chains.arguments import parse_block_pin, resolve_chain, rpc_overrides
 from aggregator.chains.client import ChainClient
 from aggregator.chains.configuration import load_chains
-from aggregator.chains.heads import find_head
 from aggregator.chains.network import Network
 from aggregator.chains.pinned import PinnedReads
 from aggregator.contagion.evidence import Evidence
-from aggregator.engine.chain import REORGANISATIONS, ChainMemory, Clock, Progress, stale
+from aggregator.engine.chain import ChainMemory, Clock, Progress, at_one_block, snapshot_of
 from aggregator.engine.snapshot import EngineMemory
 from aggregator.engine.systemic.population_book import Census, population_book, population_evidence
 from aggregator.model.book import Book
-from aggregator.model.errors import EndpointError, InputError
+from aggregator.model.errors import InputError
 from aggregator.model.identifiers import AssetId, ChainId
 from aggregator.model.price import PriceBook
 from aggregator.model.snapshot import Gap, Remark, Snapshot, SnapshotStatus
@@ -155,32 +154,20 @@ async def _read_chain(
 ) -> _ChainReading:
     """Everybody on one chain at one block; again where the block is replaced meanwhile. Never raises for what endpoints do."""
     report = progress if progress is not None else lambda chain, stage: None
-    lost = ""
-    for _ in range(REORGANISATIONS):
-        report(client.chain, "head")
-        try:
-            head = await find_head(client, number, memory.read_at)
-        except EndpointError as error:
-            return _unreachable(client.chain, deployments, str(error))
-        if not head.follows:
-            memory.forget()
+
+    async def work(reads: PinnedReads) -> _ChainReading:
         report(client.chain, "logs and markets")
-        async with PinnedReads(client, head.block, memory.abilities) as reads:
-            feeds = asyncio.ensure_future(memory.prices(client.chain).read_feeds(reads))
-            found = await asyncio.gather(*(_read_deployment(adapter, one, memory, reads) for adapter, one in deployments))
-            answers = await feeds
-        if not reads.orphaned:
-            if reads.silence:
-                return _unreachable(client.chain, deployments, reads.silence)
-            memory.read_at = head.block
-            report(client.chain, "done")
-            age = stale(head.block, client, clock()) if number is None else ""
-            snapshot = Snapshot(client.chain, head.block, SnapshotStatus.STALE if age else SnapshotStatus.OK, age or None)
-            return _ChainReading(snapshot, tuple(found), answers, 1 + reads.rounds)
-        memory.forget()
-        client.doubt(head.source)
-        lost = reads.orphaned
-    return _unreachable(client.chain, deployments, f"{lost} (after {REORGANISATIONS} attempts)")
+        feeds = asyncio.ensure_future(memory.prices(client.chain).read_feeds(reads))
+        found = await asyncio.gather(*(_read_deployment(adapter, one, memory, reads) for adapter, one in deployments))
+        answers = await feeds
+        report(client.chain, "done")
+        return _ChainReading(snapshot_of(reads.block, client, number, clock), tuple(found), answers, 1 + reads.rounds)
+
+    reading = await at_one_block(client, number, memory, report, clock, work)
+    if isinstance(reading, str):
+        return _unreachable(client.chain, deployments, reading)
+    memory.read_at = reading.snapshot.block
+    return reading
 
 
 async def _read_deployment(adapter: Adapter, deployment: Deployment, memory: ChainMemory, reads: PinnedReads) -> Census:
