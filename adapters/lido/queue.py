@@ -17,6 +17,7 @@ from aggregator.model.outcome import Unknown, Value
 from aggregator.model.position import Position
 from aggregator.reading.abi import Function
 from aggregator.reading.adapter import Scope
+from aggregator.reading.owner_facts import OwnerFacts
 from aggregator.reading.reads import Read, Word, why
 
 REQUESTS = Function("getWithdrawalRequests(address)(uint256[])")
@@ -54,7 +55,7 @@ class QueueReads:
 
     def __init__(self, scope: Scope, queue: Address) -> None:
         self._scope, self._queue = scope, queue
-        self._counts: dict[Address, int] = scope.memory.recall(_COUNTS, dict) or {}
+        self._counts: OwnerFacts[int] = scope.memory.of_owners(_COUNTS)
         self._checkpoint = scope.reads.call(queue, LAST_CHECKPOINT)
         self._lists = {owner: scope.reads.call(queue, REQUESTS, owner, limit=LIST_LIMIT) for owner in scope.owners}
         self._guesses = {owner: self._guess(owner) for owner in scope.owners}
@@ -62,7 +63,8 @@ class QueueReads:
     def _guess(self, owner: Address) -> list[RequestReads]:
         """Reads of as many requests as the owner is likely to have; those beyond the end of the list are skipped."""
         usual = GUESSED_REQUESTS if len(self._scope.owners) <= GUESSED_OWNERS else 0
-        count = min(self._counts.get(owner, usual) or 0, MAXIMUM_REQUESTS)
+        known = self._counts.get(owner)
+        count = min(usual if known is None else known, MAXIMUM_REQUESTS)
         listed = self._lists[owner]
         return [self._ask(listed.word(2 + index)) for index in range(count)]
 
@@ -78,11 +80,10 @@ class QueueReads:
                 missing.note(f"withdrawal requests of {owner}", why(outcome))
             if isinstance(outcome, Value):
                 ids = outcome.value
-                self._counts[owner] = len(ids)
+                self._counts.put(owner, len(ids))
                 if len(ids) > MAXIMUM_REQUESTS:
                     missing.note(f"withdrawal requests of {owner}", f"only {MAXIMUM_REQUESTS} of {len(ids)} are read")
                 reads += self._of(owner, ids[:MAXIMUM_REQUESTS])
-        self._scope.memory.keep(_COUNTS, self._counts)
         found = [await self._position(slug, owner, request, read, share_rate, missing) for owner, request, read in reads]
         return [position for position in found if position is not None]
 

@@ -17,6 +17,7 @@ from aggregator.model.outcome import Absent, Outcome, Unknown, Value
 from aggregator.model.position import MarginAccount, Position
 from aggregator.model.token import Token
 from aggregator.reading.adapter import Adapter, Holdings, Scope
+from aggregator.reading.owner_facts import OwnerFacts
 from aggregator.reading.reads import why
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class _Snapshot:
         self._positions: dict[Pair, RawPosition] = {}
         self._reads: dict[bytes, MarketReads] = {}
         self._markets: dict[bytes, Market | None] = {}
-        self._used: dict[Address, tuple[bytes, ...]] = scope.memory.recall(_IN_USE, dict) or {}
+        self._used: OwnerFacts[tuple[bytes, ...]] = scope.memory.of_owners(_IN_USE)
 
     async def gather(self) -> Outcome[tuple[bytes]]:
         """Ask; the outcome of the fee recipient's slot says whether Morpho is deployed."""
@@ -91,7 +92,7 @@ class _Snapshot:
         if known.search_from is not None:
             logs_read = scope.reads.logs(self._morpho, [markets.CREATE_MARKET.topic], known.search_from)
         position_reads = self._ask_positions(known.ids)
-        self._ask_markets(market for owner in scope.owners for market in self._used.get(owner, ()))
+        self._ask_markets(market for owner in scope.owners for market in self._used.get(owner) or ())
         recipient: Outcome[tuple[bytes]] = await recipient_read
         if isinstance(recipient, Absent):
             return recipient
@@ -144,8 +145,7 @@ class _Snapshot:
 
     def _remember_use(self) -> None:
         for owner in self._scope.owners:
-            self._used[owner] = tuple(market for market, user in self._positions if user == owner)
-        self._scope.memory.keep(_IN_USE, self._used)
+            self._used.put(owner, tuple(market for market, user in self._positions if user == owner))
 
 
 def _each_once(tokens: Iterable[Token]) -> list[Token]:

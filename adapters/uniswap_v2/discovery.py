@@ -16,6 +16,7 @@ from aggregator.model.identifiers import Address
 from aggregator.model.outcome import Absent, Outcome, Reason, Unknown, Value
 from aggregator.reading.abi import Event, Function
 from aggregator.reading.adapter import Scope
+from aggregator.reading.owner_facts import OwnerFacts
 from aggregator.reading.reads import Log, Read, why
 
 TOKEN0 = Function("token0()(address)")
@@ -52,11 +53,13 @@ class Met:
 
 def search(scope: Scope) -> Read[tuple[Log, ...]]:
     """Logs of tokens received, from where the last complete search for these owners ended."""
-    scanned: dict[Address, int] = scope.memory.recall("scanned", dict) or {}
+    scanned: OwnerFacts[int] = scope.memory.of_owners("scanned")
     start = scope.deployment.deployed_at or 0
     # a local network has the factory at its usual address, but not the chain's usual height
     start = start if start <= scope.block.number else 0
-    resumed = min((scanned.get(owner, start) for owner in scope.owners), default=start) - REORGANISATION_BLOCKS
+    resumed = (
+        min((start if (last := scanned.get(owner)) is None else last for owner in scope.owners), default=start) - REORGANISATION_BLOCKS
+    )
     receivers = [f"0x{int(owner, 16):064x}" for owner in scope.owners]
     return scope.reads.logs(None, (TRANSFER.topic, None, receivers), max(start, resumed))
 
@@ -102,11 +105,12 @@ async def recognised(stranger: Stranger) -> Pair | Unknown | None:
 
 def remember(scope: Scope) -> None:
     """The search was complete: the next one for these owners begins here."""
-    scanned: dict[Address, int] = scope.memory.recall("scanned", dict) or {}
-    scope.memory.keep("scanned", {**scanned, **dict.fromkeys(scope.owners, scope.block.number)})
+    scanned: OwnerFacts[int] = scope.memory.of_owners("scanned")
+    for owner in scope.owners:
+        scanned.put(owner, scope.block.number)
 
 
 def forget(scope: Scope) -> None:
     """Something that was found could not be tried: search again from the beginning next time."""
-    scanned: dict[Address, int] = scope.memory.recall("scanned", dict) or {}
-    scope.memory.keep("scanned", {owner: block for owner, block in scanned.items() if owner not in scope.owners})
+    for owner in scope.owners:
+        scope.memory.of_owners("scanned").drop(owner)

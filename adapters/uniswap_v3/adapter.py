@@ -22,6 +22,7 @@ from aggregator.reading.abi import Function
 from aggregator.reading.adapter import Adapter, Holdings, Scope
 from aggregator.reading.concentrated import MAX_TICK, MIN_TICK, Pair, fee_growth_inside, sqrt_ratio_at_tick, withdrawal
 from aggregator.reading.depth import PoolDepth
+from aggregator.reading.owner_facts import OwnerFacts
 from aggregator.reading.reads import Read, Word, why
 
 TOKEN_OF_OWNER_BY_INDEX = Function("tokenOfOwnerByIndex(address,uint256)(uint256)")
@@ -72,10 +73,10 @@ class UniswapV3(Adapter):
 
     async def read(self, scope: Scope) -> Holdings:
         counted = {owner: scope.reads.call(scope.contract("position_manager"), BALANCE_OF, owner) for owner in scope.owners}
-        hints: dict[Address, int] = scope.memory.recall("counts", dict) or {}
+        hints: OwnerFacts[int] = scope.memory.of_owners("counts")
         depths = {owner: self._depth(scope, hints.get(owner)) for owner in scope.owners}
         asked = {
-            owner: [self._speculate(scope, owner, index, counted[owner], hints.get(owner, 0)) for index in range(depths[owner])]
+            owner: [self._speculate(scope, owner, index, counted[owner], hints.get(owner) or 0) for index in range(depths[owner])]
             for owner in scope.owners
         }
         counts = {owner: await count for owner, count in counted.items()}
@@ -88,13 +89,12 @@ class UniswapV3(Adapter):
             if not isinstance(outcome, Value) or count > PLAUSIBLE_NFTS:
                 gaps.append(self.gap(scope, f"positions of {owner}", f"malformed: a count of {count}" if count else why(outcome)))
                 continue
-            hints = {**hints, owner: count}
+            hints.put(owner, count)
             reached = min(count, MAXIMUM_NFTS)
             rest = range(depths[owner], reached)
             nfts += asked[owner][:reached] + [self._ask(scope, owner, index, None, with_tokens=True) for index in rest]
             if count > reached:
                 gaps.append(self.gap(scope, f"{count - reached} of {count} positions of {owner}", "more than one snapshot reads"))
-        scope.memory.keep("counts", hints)
         book = TokenBook(scope)
         await book.learn_all(await self._named(nfts))
         positions: list[Position] = []

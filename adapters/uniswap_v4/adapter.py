@@ -21,6 +21,7 @@ from aggregator.model.snapshot import Gap, Remark
 from aggregator.reading.abi import Event, Function
 from aggregator.reading.adapter import Adapter, Holdings, Scope
 from aggregator.reading.concentrated import MAX_TICK, MIN_TICK, Pair, fees_since, sqrt_ratio_at_tick, withdrawal
+from aggregator.reading.owner_facts import OwnerFacts
 from aggregator.reading.reads import Log, Read, why
 
 TRANSFER = Event("Transfer(address indexed,address indexed,uint256 indexed)")
@@ -74,9 +75,10 @@ class UniswapV4(Adapter):
     async def read(self, scope: Scope) -> Holdings:
         manager = scope.contract("position_manager")
         counted = {owner: scope.reads.call(manager, BALANCE_OF, owner) for owner in scope.owners}
-        remembrance: dict[Address, Found] = scope.memory.recall("found", dict) or {}
+        found: OwnerFacts[Found] = scope.memory.of_owners("found")
+        before = {owner: fact for owner in scope.owners if (fact := found.get(owner)) is not None}
         # what a later block taught says nothing of an earlier one
-        known = {owner: fact for owner, fact in remembrance.items() if fact.scanned_to <= scope.block.number}
+        known = {owner: fact for owner, fact in before.items() if fact.scanned_to <= scope.block.number}
         searches = self._search(scope, known)
         remembered = {token_id for owner in scope.owners if owner in known for token_id in known[owner].token_ids}
         nfts = {token_id: self._ask(scope, token_id, with_tokens=False) for token_id in sorted(remembered)}
@@ -105,7 +107,7 @@ class UniswapV4(Adapter):
         await book.learn_all(await self._named(nfts.values()))
         positions: list[Position] = []
         remarks: list[Remark] = []
-        found = {owner: fact for owner, fact in known.items() if owner not in scope.owners}
+        complete: dict[Address, Found] = {}
         for owner, count in counts.items():
             held = await self._held(scope, owner, candidates.get(owner, ()), nfts, gaps)
             for token_id in held:
@@ -120,8 +122,11 @@ class UniswapV4(Adapter):
                 gaps.append(self.gap(scope, missing, refusals.get(owner, "their ids are in no log that was found")))
             else:
                 # complete by the contract's own count, however the ids were found: from here on new logs are enough
-                found[owner] = Found(frozenset(held), scope.block.number)
-        scope.memory.keep("found", found)
+                complete[owner] = Found(frozenset(held), scope.block.number)
+        for owner in scope.owners:
+            found.drop(owner)
+            if owner in complete:
+                found.put(owner, complete[owner])
         return Holdings(positions=tuple(positions), gaps=tuple(gaps), remarks=(*remarks, *book.remarks), tokens=book.unlisted)
 
     @staticmethod

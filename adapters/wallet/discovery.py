@@ -21,6 +21,7 @@ from aggregator.model.token import Token
 from aggregator.reading.abi import Event
 from aggregator.reading.adapter import Scope
 from aggregator.reading.catalogue import held_tokens
+from aggregator.reading.owner_facts import OwnerFacts
 from aggregator.reading.reads import Log, Read, why
 
 TRANSFER = Event("Transfer(address indexed,address indexed,uint256)")
@@ -49,9 +50,10 @@ class Discovery:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._received: dict[Address, tuple[Address, ...]] = dict(scope.memory.recall(_RECEIVED, dict) or {})
-        self._scanned: dict[Address, int] = dict(scope.memory.recall(_SCANNED, dict) or {})
+        self._scanned: OwnerFacts[int] = scope.memory.of_owners(_SCANNED)
+        self._scanned_to: int | None = None
         self._depths: dict[Address, int] = dict(scope.memory.recall(_DEPTHS, dict) or {})
-        earliest = min(self._scanned.get(owner, 0) for owner in scope.owners)
+        earliest = min(self._scanned.get(owner) or 0 for owner in scope.owners)
         self._from = max(0, min(earliest, scope.block.number) - REORGANISATION_BLOCKS)
         receivers = tuple(f"0x{int(owner, 16):064x}" for owner in scope.owners)
         self._logs: Read[Any] = scope.reads.logs(None, [TRANSFER.topic, None, receivers], self._from)
@@ -91,7 +93,7 @@ class Discovery:
             before = self._received.get(log.address, ())
             if owner in mine and owner not in before:
                 self._received[log.address] = (*before, owner)
-        self._scanned |= dict.fromkeys(scope.owners, scope.block.number)
+        self._scanned_to = scope.block.number
 
     def _ask(self, tokens: Iterable[Address]) -> None:
         """Probes of tokens that one of the owners received and that are not under way, within the limit."""
@@ -167,7 +169,9 @@ class Discovery:
     def _remember(self) -> None:
         memory = self._scope.memory
         memory.keep(_RECEIVED, dict(list(self._received.items())[: 4 * MAXIMUM_TOKENS]))
-        memory.keep(_SCANNED, self._scanned)
+        if self._scanned_to is not None:
+            for owner in self._scope.owners:
+                self._scanned.put(owner, self._scanned_to)
         memory.keep(_DEPTHS, self._depths)
 
 

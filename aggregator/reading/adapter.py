@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aggregator.model.composition import Composition
 from aggregator.model.identifiers import Address, AssetId, ChainId
@@ -20,6 +20,7 @@ from aggregator.model.snapshot import Block, Gap, Remark
 from aggregator.model.token import Token
 from aggregator.reading.depth import PoolDepth
 from aggregator.reading.manifest import Deployment, Manifest
+from aggregator.reading.owner_facts import OwnerFacts
 from aggregator.reading.reads import Reads
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ class Memory:
 
     def keep(self, name: str, fact: object) -> None:
         self._facts[name] = fact
+
+    def of_owners(self, name: str) -> OwnerFacts[Any]:
+        """What is remembered of each owner under `name`, to be read and changed in place."""
+        facts = self._facts.get(name)
+        if not isinstance(facts, OwnerFacts):
+            facts = self._facts[name] = OwnerFacts()
+        return facts
 
 
 def _nobody_listens(_: Iterable[Address]) -> None:
