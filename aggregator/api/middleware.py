@@ -110,6 +110,8 @@ async def _answer(
     except CrossmarginError as error:
         raise Problem(400, "bad-input", str(error)) from None
     except Exception:  # a fault of ours: the client is told nothing of it, the log everything
+        if app.hub.closed:  # whoever is still answered when the service ends misses what has ended before
+            raise Problem(503, "unavailable", "the service ends", {"Retry-After": "5"}) from None
         log.exception("%s failed", operation.identifier if operation is not None else request.method)
         raise Problem(500, "fault", "the service failed to answer; the fault is in its log") from None
 

@@ -43,6 +43,8 @@ FLAPPING = 42161
 JUDGED = ("service_pss", "worker_pss", "descriptors", "tasks")
 SHOWN = ("service_rss", *JUDGED, "streams", "owners", "answer_ms", "database_mb", "log_mb", "journals_mb")
 READY_SECONDS = 120.0
+LAST_SECONDS = 5.0
+"""for those who are still answered when everybody leaves"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ async def soak(world: World, folder: Path, seconds: float, rate: float, heard: R
                         show(samples)
                     load.terminate()
                     said, _ = await load.communicate()
+                    await asyncio.sleep(LAST_SECONDS)
             finally:
                 for task in around:
                     task.cancel()
