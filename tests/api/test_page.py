@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 
 import pytest
 from playwright.async_api import Browser, Route, expect
@@ -167,6 +168,16 @@ async def test_the_analysts_page(served: Served, browser: Browser, width: int, s
         assert await seen.width() == width
         assert await seen.violations() == []
         assert seen.complaints == []
+
+
+async def test_ages_are_taken_by_the_services_clock(served: Served, browser: Browser, witness: str) -> None:
+    _, health = await served.get(f"/v1/owners/{witness}/health")
+    _, coverage = await served.get("/v1/coverage")
+    there = datetime.fromisoformat(health["snapshots"][0]["timestamp"]) + timedelta(seconds=90)
+    async with opened(browser, "about:blank") as seen:
+        await seen.page.route("**/v1/coverage", lambda route: route.fulfill(json=coverage | {"now": there.isoformat()}))
+        await seen.page.goto(f"{served.url}/owner/{witness}")
+        await expect(seen.page.locator(".heading time")).to_have_text(re.compile(r"9\d seconds ago"))
 
 
 async def test_a_band_of_models_that_disagree_has_two_ends(served: Served, browser: Browser) -> None:

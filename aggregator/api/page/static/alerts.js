@@ -1,7 +1,7 @@
 // Alerts as a timeline: each episode with what became of it, how grave it is, along which path it came, and when it is over.
 
 import { choice, first, h } from './dom.js'
-import * as format from './format.js'
+import { when } from './when.js'
 import { humane, short, step, title } from './words.js'
 
 const SEVERITIES = ['info', 'warning', 'critical']
@@ -57,11 +57,7 @@ function entry({ messages, latest, severity, over }) {
     h(
       'p',
       { class: 'soft dotted' },
-      [...messages]
-        .reverse()
-        .map((one) =>
-          h('span', {}, `${one.state || 'told'} `, h('time', { datetime: one.timestamp, title: one.timestamp }, format.ago(one.timestamp))),
-        ),
+      [...messages].reverse().map((one) => h('span', {}, `${one.state || 'told'} `, when(one.timestamp))),
     ),
     path(messages.find((one) => one.path?.length > 1)),
     !over && latest.clears_when ? h('p', { class: 'soft' }, `Clears when ${humane(latest.clears_when)}.`) : null,

@@ -5,6 +5,7 @@ import { axis, base, chart } from './charts.js'
 import { card, choice, figures, h } from './dom.js'
 import * as format from './format.js'
 import * as states from './states.js'
+import { when } from './when.js'
 
 const SHOWN = {
   score: { words: 'Score', show: format.score, axis: (value) => String(value) },
@@ -58,7 +59,9 @@ function single(points) {
     h(
       'p',
       { class: 'soft' },
-      `One assessment so far, ${format.ago(one.timestamp)}. A line is drawn from the second on, which comes when a block changes something here.`,
+      'One assessment so far, ',
+      when(one.timestamp),
+      '. A line is drawn from the second on, which comes when a block changes something here.',
     ),
   ]
 }

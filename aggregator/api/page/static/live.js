@@ -3,6 +3,7 @@
 import * as api from './api.js'
 import { table } from './dom.js'
 import * as format from './format.js'
+import * as ages from './when.js'
 import { chain } from './words.js'
 
 const ASK_MILLISECONDS = 10_000
@@ -21,13 +22,15 @@ export function connection(state) {
 }
 
 function tick() {
+  ages.tick()
   age.textContent = heard === null ? '' : `block ${format.since((Date.now() - heard) / 1000)}`
 }
 
 async function ask() {
   if (document.hidden) return
   try {
-    const { chains } = await api.coverage()
+    const { chains, now } = await api.coverage()
+    ages.clock(now)
     const silences = chains.map((one) => format.number(one.silent_seconds)).filter((one) => one !== null)
     heard = silences.length ? Date.now() - 1000 * Math.min(...silences) : null
     list.replaceChildren(

@@ -15,6 +15,7 @@ import { requirement } from './requirement.js'
 import { sliders } from './sliders.js'
 import * as states from './states.js'
 import { summary } from './summary.js'
+import { when } from './when.js'
 import { chain, short, symbolsOf } from './words.js'
 
 const SKELETON = [
@@ -158,7 +159,7 @@ function heading(document) {
     h(
       'p',
       { class: 'soft' },
-      times.length ? ['As of ', h('time', { datetime: times[0] }, format.ago(times[0]))] : 'As of nothing',
+      times.length ? ['As of ', when(times[0])] : 'As of nothing',
       h(
         'span',
         { class: 'blocks' },
