@@ -28,7 +28,7 @@ from tests.publish.alerts.receiver import Delivery, Receiver, receiver
 
 pytestmark = pytest.mark.localnet
 SAFE, WARNED, GRAVE = Decimal("1.25"), Decimal("1.08"), Decimal("1.02")
-PATIENCE = 60.0
+PATIENCE = 90.0
 LIVE = {"CROSSMARGIN_POPULATION": "live", "CROSSMARGIN_POPULATION_SECONDS": "1"}
 MARKET_STATE = "market(bytes32)(uint128,uint128,uint128,uint128,uint128,uint128)"
 PRIVATE = {"CROSSMARGIN_ALLOW_PRIVATE_WEBHOOKS": "true"}
@@ -202,7 +202,7 @@ async def population_is_read(client: aiohttp.ClientSession, service: Process, wo
     def there(document: Any) -> bool:
         return {one["chain"]: one["block"] for one in document["snapshots"]} == heads
 
-    await until(client, f"{service.url}/v1/systemic/graph?limit=1", there)
+    await until(client, f"{service.url}/v1/systemic/graph?limit=1", there, PATIENCE)
 
 
 async def test_a_run_on_a_market_is_told_to_everybody_with_its_causal_path(lived: World, tmp_path: Path) -> None:
