@@ -44,7 +44,7 @@ async def test_record_and_replay(deployed: World, tmp_path: Path) -> None:
 async def test_to_standard_output(deployed: World) -> None:
     code, out, err = await crossmargin("record", "-", "--rpc", f"8453={deployed.chains[8453].url}", "--ticks", "1")
     assert code == 0
-    assert {json.loads(line)["kind"] for line in out.splitlines()} == {"market", "price", "protocol"}
+    assert {json.loads(line)["kind"] for line in out.splitlines()} == {"market", "price", "protocol", "curve"}
     assert f"{len(out.splitlines())} rows" in err
 
 

@@ -199,6 +199,7 @@ class AlertDesk:
             if last is not None and self._markets.monitor.picture.reaches(chain, first):
                 now = self._markets.after(last)
                 await asyncio.to_thread(self._markets.take, now, [ReplacedObserved(now, chain, block=first)])
+                self._standing = frozenset()
         return resting
 
     def _replaced_later(self, chain: ChainId, first: int) -> None:
