@@ -220,7 +220,9 @@ class _Asked:
 
 def ask_probes(reads: Reads, feed: Address, latest: int | Read[RoundWords]) -> Probes:
     """Register the rounds that tell how dense a feed's are; `latest` is the id of the latest one, or its read under way."""
-    return tuple(_ask_round(reads, feed, latest - back if isinstance(latest, int) else latest.word(0, add=-back)) for back in PROBES)
+    return tuple(
+        _ask_round(reads, feed, max(latest - back, 0) if isinstance(latest, int) else latest.word(0, add=-back)) for back in PROBES
+    )
 
 
 async def samples(probes: Probes, latest: Round) -> tuple[Sample, ...] | None:

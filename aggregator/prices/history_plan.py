@@ -76,7 +76,8 @@ def foreseen(choice: RoundChoice, latest: Round, now: int) -> tuple[int, ...]:
     expected = 2 * int(choice.per_second * max(now - latest.updated_at, 0)) + max(2, choice.stride // 2)
     fine = choice.fine_stride
     step = fine if expected <= 4 * LEAST_POINTS * fine else choice.stride
-    return tuple(phase << PHASE_BITS | one for one in range(_above(number, step), number + expected + 1, step))
+    last = min(number + expected, (1 << PHASE_BITS) - 1)
+    return tuple(phase << PHASE_BITS | one for one in range(_above(number, step), last + 1, step))
 
 
 def split(round_id: int) -> tuple[int, int]:

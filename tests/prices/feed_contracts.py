@@ -12,7 +12,7 @@ from tests.adapters.scripted import Chain, Contract, Reverts
 RoundWords = tuple[int, int, int, int, int]
 
 
-class _Strict(Contract):
+class StrictContract(Contract):
     """Reverts on arguments that are not of the declared types, such as a round number below zero."""
 
     def call(self, data: bytes) -> bytes:
@@ -59,7 +59,7 @@ class FeedContract:
 
             return answer
 
-        chain.contracts[proxy] = _Strict(
+        chain.contracts[proxy] = StrictContract(
             {
                 "latestRoundData()(uint80,int256,uint256,uint256,uint80)": self.latest,
                 "getRoundData(uint80)(uint80,int256,uint256,uint256,uint80)": self.round,
@@ -69,7 +69,7 @@ class FeedContract:
             }
         )
         for phase, rounds in enumerate(self.phases, start=1):
-            contract = _Strict(
+            contract = StrictContract(
                 {
                     "getRoundData(uint80)(uint80,int256,uint256,uint256,uint80)": within(phase),
                     "latestRound()(uint256)": lambda rounds=rounds: len(rounds),

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.model.price import PriceSeries
+from aggregator.prices.answers import Round
 from aggregator.prices.feeds import ChainFeeds, FeedKind
 from aggregator.prices.history import best_series
-from aggregator.prices.history_plan import DAY, FINER, LEAST_POINTS, MARGIN, PROBES, WINDOW
+from aggregator.prices.history_plan import DAY, FINER, LEAST_POINTS, MARGIN, PROBES, WINDOW, choose, foreseen
 from aggregator.prices.reader import PriceReader
-from tests.adapters.scripted import Chain, RoundReads
-from tests.prices.feed_contracts import FeedContract
+from tests.adapters.scripted import Chain, Reverts, RoundReads
+from tests.prices.feed_contracts import FeedContract, StrictContract
 from tests.prices.kit import ETHEREUM, NOW, block, feed
 
 ETH_FEED = feed("ETH", number=0xE1)
@@ -251,6 +252,41 @@ async def test_any_rhythm_gives_a_series_in_order_of_time(steps: list[int], bad:
         assert (np.diff(series.timestamps) > 0).all() and (series.prices > 0).all()
         assert set(series.timestamps) <= {float(t) for t in times}
         assert series.timestamps[0] >= NOW - WINDOW
+
+
+def test_numbers_at_the_edges_stay_numbers() -> None:
+    """Ids without a phase, the first rounds, and the last that fit."""
+    for round_id in (1, 5, 1 << 64 | 1, (1 << 80) - 1):
+        latest = Round(round_id, 10**8, NOW - 30, NOW - 30, round_id)
+        choice = choose(latest, (), 3_600, NOW)
+        ids = (*choice.rounds, *foreseen(choice, latest, NOW + 5 * DAY))
+        assert all(0 < one < 1 << 80 and one >> 64 == round_id >> 64 for one in ids)
+        assert len(choice.rounds) + len(choice.earlier) <= MOST_READS
+
+
+async def test_a_feed_without_phases_that_was_asked_late() -> None:
+    chain = Chain()
+    rounds = [(NOW - 30 - 3_600 * (5 - number), 10**8) for number in range(6)]
+    known = {number: (number, answer, time, time, number) for number, (time, answer) in enumerate(rounds, start=1)}
+
+    def told(number: int) -> tuple[int, int, int, int, int]:
+        if number not in known:
+            raise Reverts
+        return known[number]
+
+    for number in (0xE1, 0xE2):
+        chain.contracts[feed("ETH", number=number).address] = StrictContract(
+            {
+                "latestRoundData()(uint80,int256,uint256,uint256,uint80)": known[6],
+                "getRoundData(uint80)(uint80,int256,uint256,uint256,uint80)": told,
+                "decimals()(uint8)": 8,
+            }
+        )
+    prices = PriceReader(ETHEREUM, ChainFeeds(chain=ETHEREUM, feeds=(ETH_FEED, feed("BTC", number=0xE2))))
+    for factors in (["ETH"], ["BTC", "ETH"]):
+        reads = RoundReads(chain, block())
+        found = await prices.read_history(reads, factors, await prices.read_feeds(reads, with_history=True))
+        assert [(one.factor, len(one.prices)) for one in found] == [(factor, 3) for factor in factors]
 
 
 def test_the_longest_series_of_several_chains_is_taken() -> None:
