@@ -30,7 +30,7 @@ export function timeline(items, nothing) {
   return [choice(`severity-${groups}`, 'Least severity', options, 'info', show), list]
 }
 
-/** Messages by episode: what is not over first, then the newest. */
+/** Messages by episode: what is not over first, the gravest of it, then the newest. */
 function episodes(items) {
   const found = new Map()
   for (const one of items) found.set(one.episode, [...(found.get(one.episode) ?? []), one])
@@ -40,7 +40,7 @@ function episodes(items) {
     severity: Math.max(...messages.map((one) => SEVERITIES.indexOf(one.severity))),
     over: messages[0].state === RESOLVED,
   }))
-  return [...list.filter((one) => !one.over), ...list.filter((one) => one.over)]
+  return [...list.filter((one) => !one.over).sort((a, b) => b.severity - a.severity), ...list.filter((one) => one.over)]
 }
 
 function entry({ messages, latest, severity, over }) {

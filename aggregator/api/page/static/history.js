@@ -13,9 +13,6 @@ const SHOWN = {
   equity_usd: { words: 'Equity', show: format.shortUsd, axis: format.axisUsd },
 }
 
-const FIVE = 5
-/** score axes begin and end at multiples of it */
-
 /** `{section, read}`; `read` brings it up to date. */
 export function historyCard(name, signal) {
   const body = h('div', { class: 'body' }, states.loading('the history', 6))
@@ -97,12 +94,7 @@ function draw(drawn, points, field) {
     yAxis: axis(palette, {
       scale: true,
       axisLabel: { formatter: mark },
-      ...(field === 'score'
-        ? {
-            max: (range) => Math.min(100, FIVE * Math.ceil(range.max / FIVE + 0.2)),
-            min: (range) => Math.max(0, FIVE * Math.floor(range.min / FIVE - 0.2)),
-          }
-        : {}),
+      ...(field === 'score' ? { max: (range) => (range.max > 95 ? 100 : null) } : {}),
     }),
     series: [
       {
