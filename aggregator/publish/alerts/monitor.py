@@ -122,8 +122,7 @@ class Monitor:
 
     def _replaced(self, one: ReplacedObserved) -> None:
         """What was seen on blocks that are no more is not known, and what was entered there has to be seen again."""
-        if not one.owner:
-            self.picture.forget(one.chain, one.first)
+        self.picture.add(one)
         for (rule, place), condition in self._conditions.items():
             mine = place.kind is NodeKind.OWNER and place.name == one.owner
             if (mine or not one.owner) and rule != DATA_QUALITY.name:

@@ -19,6 +19,7 @@ from aggregator.publish.alerts.observations import (
     Observed,
     PriceObserved,
     ProtocolObserved,
+    ReplacedObserved,
     WalletObserved,
     chain_of,
     unknown,
@@ -114,10 +115,14 @@ class Picture:
                 self.wallets[(observed.owner, *place)] = observed
                 self._accounts_of.setdefault(observed.owner, set()).add(place)
                 return None
+            case ReplacedObserved():
+                if not observed.owner:
+                    self._forget(observed.chain, observed.first)
+                return None
             case _:
                 raise TypeError(f"no rule knows {type(observed).__name__}")
 
-    def forget(self, chain: str, first: int) -> None:
+    def _forget(self, chain: str, first: int) -> None:
         """Blocks of a chain were replaced, from `first` on: what was observed there is not known."""
 
         def gone(one: Observed) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from aggregator.publish.alerts.alert import Alert
 from aggregator.publish.alerts.observations import Observed, ReplacedObserved, WalletObserved
 from aggregator.publish.alerts.people import wording
+from aggregator.publish.alerts.quality import judge
 from tests.publish.alerts.histories import CHAIN, at, flat, market, price, told, wallet
 
 
@@ -96,6 +97,17 @@ def test_a_market_that_fell_on_replaced_blocks_only_is_withdrawn(fallen: float) 
     alerts = told([*history, seen(30, 2e6, 30), replaced(30.1, 30, ""), seen(30.2, fallen, 31)])
     assert states(alerts)[0] == ("opened", "critical", None)
     assert states(alerts)[1:] == ([] if fallen == 2e6 else [("resolved", "critical", f"{CHAIN} from block 30")])
+
+
+def test_quality_is_judged_of_a_history_with_replaced_blocks() -> None:
+    history = [
+        *flat(30),
+        replace(market(30, 2e6, 1.6e6), block=30),
+        replaced(30.1, 30, ""),
+        *[market(31 + hour, 10e6, 8e6) for hour in range(5)],
+    ]
+    report = judge(history, told(history))
+    assert {record.name for record in report.records} >= {"crossmargin", "tvl-only"}
 
 
 def test_what_was_seen_on_replaced_blocks_is_no_day_before() -> None:
