@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregator.publish.alerts.instant import HOUR
 from aggregator.publish.alerts.observations import (
     AllocationObserved,
     BackingObserved,
@@ -16,10 +18,11 @@ from aggregator.publish.alerts.observations import (
     Observed,
     PriceObserved,
     ProtocolObserved,
+    ReplacedObserved,
     WalletObserved,
 )
 from aggregator.publish.alerts.rules import Severity
-from tests.publish.alerts.histories import CHAIN, at, told
+from tests.publish.alerts.histories import CHAIN, START, at, told
 
 moments = st.integers(0, 40).map(lambda step: at(6 * step))
 tokens = st.sampled_from(["aUSD", "bUSD", "USDC"])
@@ -59,7 +62,14 @@ OBSERVED: st.SearchStrategy[Observed] = st.one_of(
         usd,
     ),
     st.builds(CurveObserved, moments, st.just("aave-v3"), st.just(CHAIN), st.just(""), usd, st.one_of(st.none(), st.floats(0, 1))),
-)
+    st.builds(ReplacedObserved, moments, st.just(CHAIN), st.sampled_from(["", "0x1"]), block=st.integers(0, 3)),
+).map(lambda one: _at_its_block(one))
+
+
+def _at_its_block(one: Observed) -> Observed:
+    """A block a moment; what is replaced is the last few of them."""
+    height = (one.t - START) // (6 * HOUR)
+    return replace(one, block=max(0, height - (one.block or 0)) if isinstance(one, ReplacedObserved) else height)
 
 
 @settings(max_examples=150)
