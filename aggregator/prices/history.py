@@ -122,13 +122,17 @@ class HistoryBook:
         self.unread: dict[str, str] = {}
         """factors whose past no endpoint told when it was asked for last, and why"""
 
-    def wants_probes(self, feed: Address) -> bool:
-        """Whether a reading of the feeds should bring the probes of this one: its history is remembered, or none is yet."""
-        return not self._past or feed in self._past
+    def remembers(self, feed: Address) -> bool:
+        return feed in self._past
 
-    def ask_ahead(self, reads: Reads) -> None:
-        """Register what the histories that are remembered may need, beside the latest answers and the probes."""
-        self._ahead[reads] = {feed: _ask_ahead(reads, feed, past) for feed, past in self._past.items()}
+    @property
+    def is_empty(self) -> bool:
+        """Whether no history has been read yet."""
+        return not self._past
+
+    def ask_ahead(self, reads: Reads, feeds: Iterable[Address]) -> None:
+        """Register what the histories of these, as far as they are remembered, may need beside the latest answers and the probes."""
+        self._ahead[reads] = {feed: _ask_ahead(reads, feed, self._past[feed]) for feed in feeds if feed in self._past}
 
     async def read(self, reads: Reads, factors: Iterable[str], answers: FeedAnswers) -> tuple[PriceSeries, ...]:
         """Series of the factors that have a USD feed among `answers`, in the order of the factors' names."""

@@ -6,7 +6,7 @@ One `latestRoundData()` a feed. `decimals()` and the aggregator's bounds are rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -90,24 +90,33 @@ class PriceReader:
         """`feeds` None: the shipped ones of the chain."""
         self.chain = chain
         self.feeds = feeds if feeds is not None else chain_feeds(chain)
+        self.factors = frozenset(feed.base for feed in self.feeds.feeds)
+        """what feeds give a price of"""
         self._structure: dict[Address, _Structure] = {}
         self._history = HistoryBook()
 
-    def request(self, reads: Reads, with_history: bool = False) -> PendingFeeds:
+    def request(self, reads: Reads, with_history: bool = False, factors: Collection[str] | None = None) -> PendingFeeds:
         """Register the reads of all feeds and of the sequencer; nothing is awaited, so that they travel with whatever else is asked.
 
-        `with_history`: also what `read_history` will need of these answers, as far as can be known before.
+        `with_history`: also what `read_history` will need of these answers, as far as can be known before. `factors`: whose history will
+        be wanted as far as is known; None for all that have been read before. Others cost rounds of their own.
         """
         uptime = self.feeds.sequencer
         sequencer = reads.call(uptime.address, LATEST_ROUND_DATA, gas=GAS, limit=LIMIT) if uptime is not None else None
-        asked = tuple(self._ask(reads, feed, with_history) for feed in self.feeds.feeds)
-        if with_history:
-            self._history.ask_ahead(reads)
+        dated = frozenset(feed.address for feed in self.feeds.feeds if with_history and self._will_be_dated(feed, factors))
+        asked = tuple(self._ask(reads, feed, feed.address in dated) for feed in self.feeds.feeds)
+        self._history.ask_ahead(reads, sorted(dated))
         return PendingFeeds(self, reads, asked, sequencer)
 
-    async def read_feeds(self, reads: Reads, with_history: bool = False) -> FeedAnswers:
+    def _will_be_dated(self, feed: Feed, factors: Collection[str] | None) -> bool:
+        """Whether the past of a feed will probably be wanted; of every one, before any was."""
+        if feed.quote != USD or feed.shape is not FeedShape.AGGREGATOR:
+            return False
+        return self._history.is_empty or (self._history.remembers(feed.address) if factors is None else feed.base in factors)
+
+    async def read_feeds(self, reads: Reads, with_history: bool = False, factors: Collection[str] | None = None) -> FeedAnswers:
         """`request` and its answers in one."""
-        return await self.request(reads, with_history).answers()
+        return await self.request(reads, with_history, factors).answers()
 
     async def read_history(self, reads: Reads, factors: Iterable[str], answers: FeedAnswers) -> tuple[PriceSeries, ...]:
         """USD history of the factors that have a feed here, daily or denser for about 90 days where the feed reaches back so far.
@@ -123,14 +132,13 @@ class PriceReader:
         """Factors whose history no endpoint told when it was asked for last, and why. Without it a factor can seem calmer than it is."""
         return self._history.unread
 
-    def _ask(self, reads: Reads, feed: Feed, with_history: bool) -> _Asked:
+    def _ask(self, reads: Reads, feed: Feed, dated: bool) -> _Asked:
         if feed.shape is FeedShape.PRICE_DATA:
             return _Asked(feed, reads.call(feed.address, PRICE_DATA, gas=GAS, limit=LIMIT))
         if feed.shape is FeedShape.ASSET_PRICE and feed.asset is not None:
             return _Asked(feed, reads.call(feed.address, ASSET_PRICE, feed.asset, gas=GAS, limit=LIMIT))
         latest = reads.call(feed.address, LATEST_ROUND_DATA, gas=GAS, limit=LIMIT)
         structure = _ask_structure(reads, feed.address) if feed.address not in self._structure else None
-        dated = with_history and feed.quote == USD and self._history.wants_probes(feed.address)
         return _Asked(feed, latest, structure, ask_probes(reads, feed.address, latest) if dated else None)
 
     async def settle(self, asked: _Asked, reads: Reads, sequencer: Sequencer) -> FeedAnswer:

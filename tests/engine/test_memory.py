@@ -8,6 +8,8 @@ import pytest
 
 from aggregator.engine.chain import ChainRequest, read_chain
 from aggregator.engine.document import to_json
+from aggregator.engine.haircuts_reading import read_facts
+from aggregator.engine.haircuts_request import chosen_tokens
 from aggregator.engine.judgement import judge
 from aggregator.engine.live.owner import of_owner
 from aggregator.engine.snapshot import Engine, picture
@@ -15,7 +17,8 @@ from aggregator.localnet import controls
 from aggregator.localnet.world import World
 from aggregator.model.identifiers import AccountId, Address, evm_chain
 from aggregator.reading.catalogue import adapters
-from tests.engine.support import CHAINS, engine_on, look
+from aggregator.reading.registry import registry
+from tests.engine.support import CHAINS, Proxies, engine_on, look
 
 pytestmark = pytest.mark.localnet
 
@@ -75,3 +78,19 @@ async def test_the_same_blocks_give_the_same_document_cold_and_after_a_long_watc
             assert fresh.document.coverage.complete
             assert seen.json == fresh.json, number
             assert together == fresh.json, number
+
+
+async def test_histories_of_all_listed_assets_cost_owners_nothing(deployed: World, proxies: Proxies) -> None:
+    """Whoever reads everything with the same memory leaves the readings of owners as small, and as few, as they were."""
+    owner = on_several_chains(deployed)[0]
+    ethereum = evm_chain(CHAINS[0])
+    async with engine_on({number: (proxy.url,) for number, proxy in proxies.items()}, now=await late(deployed)) as engine:
+        await look(engine, [owner])
+        alone = await look(engine, [owner])
+        sizes = [one.request_bytes for one in proxies[CHAINS[0]].record[-2:]]
+        tokens = chosen_tokens((), (ethereum,), registry())
+        await read_facts(engine.network.client(ethereum), engine.memory.of(ethereum), tokens, registry(), lambda *_: None, engine.clock)
+        beside = await look(engine, [owner])
+        assert beside.json == alone.json
+        assert beside.picture.rounds == alone.picture.rounds and beside.picture.requests == alone.picture.requests
+        assert [one.request_bytes for one in proxies[CHAINS[0]].record[-2:]] == pytest.approx(sizes, rel=0.02)
