@@ -2,7 +2,7 @@
 
 import { bar, card, first, h } from './dom.js'
 import * as format from './format.js'
-import { named, place, protocol } from './words.js'
+import { named, owes, place, protocol } from './words.js'
 
 const CLOSE = 0.1
 const NEAR = 0.2
@@ -11,7 +11,7 @@ const WHOLE_BAR = 0.6
 /** of distance: what is farther away fills the bar as well */
 
 export function falls(document) {
-  const owing = document.margin_accounts.filter((one) => one.debt_usd === null || format.number(one.debt_usd) > 0)
+  const owing = document.margin_accounts.filter(owes)
   const venues = (document.venue_accounts ?? []).filter((one) => format.number(one.maintenance_margin_usd) !== 0)
   if (!owing.length && !venues.length)
     return card(

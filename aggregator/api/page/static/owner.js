@@ -8,6 +8,7 @@ import { haircuts } from './haircuts.js'
 import { historyCard } from './history.js'
 import { holdings } from './holdings.js'
 import { morph } from './morph.js'
+import { newest } from './newest.js'
 import { privateCard } from './private.js'
 import { remember } from './recent.js'
 import { remarks } from './remarks.js'
@@ -16,7 +17,7 @@ import { sliders } from './sliders.js'
 import * as states from './states.js'
 import { summary } from './summary.js'
 import { when } from './when.js'
-import { chain, short, symbolsOf } from './words.js'
+import { chain, owing, short, symbolsOf } from './words.js'
 
 const SKELETON = [
   {
@@ -49,6 +50,7 @@ export async function ownerPage(view, name, signal) {
 class OwnerPage {
   constructor(view, name, signal) {
     Object.assign(this, { view, name, signal, document: null, own: null, quiet: false })
+    this.refresh = newest(() => this.read(), signal)
   }
 
   /** Reads the owner and shows what is new; a failure is told without taking away what is known. */
@@ -67,7 +69,7 @@ class OwnerPage {
   async heard(news) {
     const orphaned = news.get('withdrawn')
     if (orphaned) this.say(`${chain(orphaned.chain)} replaced blocks: what stood on them was withdrawn and is read again.`)
-    await this.read()
+    await this.refresh()
     this.own?.history.read()
     if (!orphaned) this.say('')
   }
@@ -98,7 +100,7 @@ class OwnerPage {
     }
     const begins = this.own === null
     // whoever owes nothing has a short left column; where cards stand once, they stay
-    if (begins) this.quiet = !document.margin_accounts.some((one) => one.debt_usd === null || format.number(one.debt_usd) > 0)
+    if (begins) this.quiet = !owing(document)
     if (begins)
       this.own = {
         shocks: sliders(this.name, document, this.signal),

@@ -3,7 +3,7 @@
 import { card, figures, h, table } from './dom.js'
 import { SCORE } from './facts.js'
 import * as format from './format.js'
-import { humane, place } from './words.js'
+import { humane, owing, place } from './words.js'
 
 const MARKS = SCORE.filter(([, score]) => score > 0 && score < 100)
 
@@ -103,9 +103,8 @@ function scale(score) {
 function scoreWords(document) {
   const chances = document.health.liquidation_probability
   if (!chances) return ['Too little could be read to say how likely a liquidation is. What is missing is named above.']
-  if (format.number(chances['7d']) === 0 && !document.explain?.probability.some((one) => format.number(one.own['7d']) > 0)) {
+  if (!owing(document) && !document.venue_accounts?.length)
     return ['Nothing is owed that could be liquidated, so nothing but the holdings themselves can lose value.']
-  }
   if (format.number(chances['1d']) >= 1)
     return ['At least one account is below its line today, so the score is at the bottom of its scale.', ...driverWords(document)]
   const said = [

@@ -19,6 +19,14 @@ export function short(address) {
   return address.length > 14 ? `${address.slice(0, 6)}…${address.slice(-4)}` : address
 }
 
+/** Whether a margin account owes something, or may. */
+export const owes = (account) => account.debt_usd === null || format.number(account.debt_usd) > 0
+
+/** Whether any of them does. */
+export function owing(document) {
+  return document.margin_accounts.some(owes)
+}
+
 /** A position's place without its chain: Aave v3 Core. */
 export function spot(item) {
   return [protocol(item.protocol), item.label ? named(item.label, 40) : ''].filter(Boolean).join(' ')
