@@ -19,6 +19,7 @@ import csv
 import json
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -235,6 +236,10 @@ async def main() -> int:
     warm_up = 60 * (arguments.warm_up if arguments.warm_up is not None else arguments.minutes / 3)
     if 60 * arguments.minutes - warm_up < FEWEST_BLOCKS * BLOCK_SECONDS:
         parser.error(f"expected {FEWEST_BLOCKS} minutes at least after the warm-up")
+    this = asyncio.current_task()
+    assert this is not None
+    # ended by another, it ends what it began
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     with tempfile.TemporaryDirectory(prefix="crossmargin-soak-") as folder:
         async with local_network() as world, receiver() as heard:
             outcome = await soak(world, Path(folder), 60 * arguments.minutes, arguments.rate, heard)
