@@ -306,6 +306,11 @@ async def test_everything_is_reached_by_keyboard(served: Served, browser: Browse
         await seen.page.keyboard.press("Enter")
         await expect(seen.page.locator(".score strong")).to_be_visible()
         assert seen.page.url.lower() == f"{served.url}/owner/{witness}".lower()
+        await seen.page.evaluate("document.querySelector('.score').dataset.seen = 'before'")
+        await seen.page.locator(".skip").focus()
+        await seen.page.keyboard.press("Enter")
+        await expect(seen.page.locator("main")).to_be_focused()
+        await expect(seen.page.locator(".score")).to_have_attribute("data-seen", "before")
         visited = set()
         for _ in range(60):
             await seen.page.keyboard.press("Tab")
@@ -315,6 +320,8 @@ async def test_everything_is_reached_by_keyboard(served: Served, browser: Browse
                 "document.activeElement === document.body || document.activeElement.type === 'radio'"
             )
         assert visited >= {"requirement", "holdings", "shocks", "haircuts"}
+        await seen.page.go_back()
+        await expect(seen.page.locator(".score")).to_have_attribute("data-seen", "before")
         await seen.page.go_back()
         await expect(seen.page.locator("h1")).to_contain_text("One portfolio")
 

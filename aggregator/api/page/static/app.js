@@ -14,12 +14,14 @@ const view = document.getElementById('view')
 const find = document.getElementById('find')
 const theme = document.getElementById('theme')
 let leave = () => {}
+let shown = null
 
 async function show() {
   leave()
   const stop = new AbortController()
   leave = () => stop.abort()
-  const [, page, rest] = location.pathname.split('/')
+  shown = location.pathname
+  const [, page, rest] = shown.split('/')
   const name = page === 'owner' && rest ? decoded(rest) : null
   for (const link of document.querySelectorAll('nav a')) {
     if (link.pathname === (page === 'systemic' ? '/systemic' : '/')) link.setAttribute('aria-current', 'page')
@@ -104,6 +106,7 @@ theme.addEventListener('click', () => {
   colour(chosen)
 })
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw)
-addEventListener('popstate', show)
+// a link within the page, such as that to the content, is a step in the history too
+addEventListener('popstate', () => location.pathname !== shown && show())
 live.start()
 show()
