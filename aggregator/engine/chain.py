@@ -46,8 +46,8 @@ class ChainMemory:
     reader: PriceReader | None = None
     read_at: Block | None = None
     """the last block that was read"""
-    held: set[str] = field(default_factory=set)
-    """factors with a feed, of what owners were seen to have"""
+    wanted: set[str] = field(default_factory=set)
+    """factors with a feed whose history was wanted for owners"""
 
     def forget(self) -> None:
         """Keep nothing that a block taught; what endpoints can do stays."""
@@ -185,7 +185,7 @@ class _ChainSnapshot:
 
     async def take(self) -> ChainReading:
         self.progress(self.chain, "positions and prices")
-        feeds = asyncio.ensure_future(self.prices.read_feeds(self.reads, with_history=True, factors=self.memory.held or None))
+        feeds = asyncio.ensure_future(self.prices.read_feeds(self.reads, with_history=True, factors=self.memory.wanted or None))
         work = [
             asyncio.ensure_future(self._adapter(adapter, deployment, feeds))
             for adapter in self.request.adapters
@@ -226,7 +226,6 @@ class _ChainSnapshot:
             holdings = Holdings(gaps=(adapter.gap(scope, what, f"the adapter failed: {type(error).__name__}"),))
         # the histories of what was found travel with the second rounds of the other adapters
         self.held |= (held := factors(holdings))
-        self.memory.held |= held & self.prices.factors
         await self._want(held, await feeds)
         return Found(adapter.slug, holdings)
 
@@ -245,6 +244,7 @@ class _ChainSnapshot:
     async def _want(self, wanted: Iterable[str], answers: FeedAnswers) -> None:
         new = frozenset(wanted) - self.asked
         self.asked |= new
+        self.memory.wanted |= new & self.prices.factors
         if new:
             for series in await self.prices.read_history(self.reads, sorted(new), answers):
                 self.series[series.factor] = series
