@@ -24,6 +24,8 @@ T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 
 BUSY_SECONDS = 15
+PAGES_KIB = 1_000
+"""of SQLite's pages that a connection keeps in memory; the system keeps them too"""
 PATIENCE_SECONDS = 60.0
 """how long a write waits for a database that has gone away"""
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
@@ -152,7 +154,13 @@ def _prepare_sqlite(engine: AsyncEngine, writes: bool) -> None:
     def connect(connection: Any, _: object) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+            f"cache_size=-{PAGES_KIB}",
+        ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -1,7 +1,8 @@
 """What the C library keeps of memory that was given back: little, in a process that runs for months with several threads.
 
 The GNU library gives threads heaps of their own, up to eight for each processor. Large answers and readings pass through all of them, each
-keeps its gaps, and the process looks as if it leaked. Two heaps and giving gaps back now and then cost nothing that can be measured.
+keeps its gaps, and the process looks as if it leaked. Two heaps, large blocks that go straight back to the system, and giving gaps back now
+and then cost nothing that can be measured.
 Elsewhere than on that library nothing is done.
 """
 
@@ -13,8 +14,10 @@ from functools import lru_cache
 
 HEAPS = 2
 EVERY_SECONDS = 30.0
-_ARENA_MAX = -8
-"""`M_ARENA_MAX` of malloc.h"""
+LARGE_BYTES = 256 * 1024
+"""blocks from this size on are mapped alone; left to itself the library raises the limit to the largest block that it has seen"""
+_ARENA_MAX, _MMAP_THRESHOLD = -8, -3
+"""`M_ARENA_MAX` and `M_MMAP_THRESHOLD` of malloc.h"""
 
 
 @lru_cache(maxsize=1)
@@ -28,9 +31,12 @@ def _library() -> ctypes.CDLL | None:
 
 
 def restrain() -> bool:
-    """Let threads share two heaps; to be called before there are any. False where that is not possible."""
+    """Let threads share two heaps, and keep large blocks out of them; to be called before there are any. False where that is not
+    possible."""
     library = _library()
-    return library is not None and bool(library.mallopt(_ARENA_MAX, HEAPS))
+    if library is None:
+        return False
+    return bool(library.mallopt(_ARENA_MAX, HEAPS)) and bool(library.mallopt(_MMAP_THRESHOLD, LARGE_BYTES))
 
 
 def give_back() -> bool:

@@ -32,7 +32,7 @@ from aggregator.store.epochs import EpochHead
 
 log = logging.getLogger(__name__)
 
-STATEMENTS_IN_MEMORY = 50_000
+STATEMENTS_IN_MEMORY = 5_000
 """of the epochs that were asked for last, with their trees, about a kilobyte each; two epochs whatever their size"""
 LOOK_SECONDS, FAULT_SECONDS = 1.0, 5.0
 """until it is looked again whether there is something to seal, and after a failure"""

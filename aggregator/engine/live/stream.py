@@ -11,7 +11,7 @@ from aggregator.model.identifiers import Address, ChainId
 from aggregator.store.chronicle import Event, events_after, newest_events, oldest_event
 from aggregator.store.database import Database
 
-BACKLOG = 10_000
+BACKLOG = 2_000
 """events in memory; older ones come from the store"""
 LONGEST_QUEUE = 2_000
 """events that a subscriber may be behind before it is let go; it comes back with the last id it saw"""
