@@ -272,7 +272,7 @@ async def _local_network() -> AsyncIterator[_Local]:
 
     progress = BuildProgress()
     try:
-        async with local_network(progress=progress.tell) as world:
+        async with local_network(progress=progress.tell, lives_on=True) as world:
             progress.stop()
             with tempfile.TemporaryDirectory(prefix="crossmargin-serve-") as folder:
                 late = time.time() - max([await chain.now() for chain in world.chains.values()])

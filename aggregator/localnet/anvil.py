@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 GENESIS_TIME = 1_767_225_600  # 2026-01-01T00:00:00Z
-# In memory, so no more than any reorganisation or reader asks for: on a chain that is left running they are what grows.
-STATES_KEPT = 1_000
+# In memory: what a whole test run asks for, and for a chain that is left running, where they are what grows, what any
+# reorganisation or reader asks for.
+STATES_KEPT, STATES_KEPT_RUNNING = 100_000, 1_000
 BLOCKS_KEPT = 100_000
 # Also what an eth_call may burn. Room for a block of several hundred transactions; low enough that a token whose
 # balanceOf never ends costs a reader a fraction of a second, as on a public node.
@@ -97,17 +98,20 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-async def start(binary: Path, chain_id: int, *, port: int | None = None, state: Path | None = None, attempts: int = 4) -> AnvilProcess:
+async def start(
+    binary: Path, chain_id: int, *, port: int | None = None, state: Path | None = None, states: int = STATES_KEPT, attempts: int = 4
+) -> AnvilProcess:
     """Start anvil for ``chain_id`` and wait until it listens.
 
     ``port``: a fixed port, otherwise a free one (tried anew when another program takes it in between).
     ``state``: a dumped state to begin with, otherwise an empty chain whose genesis is at ``GENESIS_TIME``.
+    ``states``: how many states are kept for readers of old blocks, and for reorganisations.
     Raises AnvilError with what the process said.
     """
     _clear_left_behind()
     said = ""
     for _ in range(attempts if port is None else 1):
-        anvil = await _spawn(binary, chain_id, port if port is not None else free_port(), state)
+        anvil = await _spawn(binary, chain_id, port if port is not None else free_port(), state, states)
         try:
             if await _listens(anvil):
                 return anvil
@@ -146,11 +150,11 @@ def _clear_left_behind() -> None:
             continue
 
 
-async def _spawn(binary: Path, chain_id: int, port: int, state: Path | None) -> AnvilProcess:
+async def _spawn(binary: Path, chain_id: int, port: int, state: Path | None, states: int) -> AnvilProcess:
     home = tempfile.mkdtemp(prefix=f"{_HOME_PREFIX}{os.getpid()}-")
     command = [
         *(str(binary), "--silent", "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id)),
-        *("--prune-history", str(STATES_KEPT), "--transaction-block-keeper", str(BLOCKS_KEPT)),
+        *("--prune-history", str(states), "--transaction-block-keeper", str(BLOCKS_KEPT)),
         *("--no-mining", "--order", "fifo", "--accounts", "0", "--auto-impersonate", "--no-request-size-limit"),
         *("--gas-limit", str(BLOCK_GAS_LIMIT), "--base-fee", "0", "--gas-price", "0"),
         *("--timestamp", str(GENESIS_TIME), "--cache-path", home),

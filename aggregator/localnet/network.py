@@ -24,6 +24,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from aggregator.localnet.anvil import STATES_KEPT, STATES_KEPT_RUNNING
 from aggregator.localnet.artifacts import Artifacts
 from aggregator.localnet.node import LocalChain, LocalChainError
 from aggregator.localnet.packages import ANVIL_VERSION, cache_directory
@@ -64,12 +65,14 @@ async def local_network(
     cache: Path | None = None,
     fresh: bool = False,
     populated: bool = True,
+    lives_on: bool = False,
 ) -> AsyncIterator[World]:
     """Run the local network for the length of an ``async with``.
 
     ``ports``: fixed ports by chain id, free ones otherwise; ``cache``: another cache directory than the usual one;
     ``fresh``: build anew even when this world is kept; ``populated``: with owners and a month of market life, otherwise
-    the protocols as they were deployed at the beginning of 2026. Raises PackageError, CompileError, AnvilError or
+    the protocols as they were deployed at the beginning of 2026; ``lives_on``: chains that are to run for days keep
+    fewer of their old states. Raises PackageError, CompileError, AnvilError or
     LocalChainError with one clear line when something it needs is missing.
     """
     timings = Timings(progress)
@@ -84,7 +87,8 @@ async def local_network(
     chains: dict[int, LocalChain] = {}
     try:
         with timings.stage("start"):
-            world = await _start(seed, artifacts, binary, kept, ports or {}, chains)
+            states = STATES_KEPT_RUNNING if lives_on else STATES_KEPT
+            world = await _start(seed, artifacts, binary, kept, ports or {}, chains, states)
         world.progress = progress
         yield world
     finally:
@@ -123,12 +127,13 @@ async def _open(
     chains: dict[int, LocalChain],
     ports: Mapping[int, int] | None = None,
     kept: _Kept | None = None,
+    states: int = STATES_KEPT,
 ) -> None:
     """Start all nodes at the same time into ``chains``, so that those that did start can be ended."""
 
     async def one(chain_id: int) -> None:
         state = kept.state(chain_id) if kept is not None else None
-        chains[chain_id] = await LocalChain.start(binary, chain_id, port=(ports or {}).get(chain_id), state=state)
+        chains[chain_id] = await LocalChain.start(binary, chain_id, port=(ports or {}).get(chain_id), state=state, states=states)
 
     await together(*(one(chain_id) for chain_id in CHAINS))
 
@@ -140,8 +145,9 @@ async def _start(
     kept: _Kept,
     ports: Mapping[int, int],
     chains: dict[int, LocalChain],
+    states: int,
 ) -> World:
-    await _open(binary, chains, ports, kept)
+    await _open(binary, chains, ports, kept, states)
     world = World({chain_id: chains[chain_id] for chain_id in CHAINS}, artifacts, seed)
     _name_errors(world)
     document = json.loads(await asyncio.to_thread((kept.directory / _RECORD).read_text, encoding="utf-8"))

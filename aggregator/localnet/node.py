@@ -46,9 +46,11 @@ class LocalChain:
     _ids: int = 0
 
     @classmethod
-    async def start(cls, binary: Path, chain_id: int, *, port: int | None = None, state: Path | None = None) -> LocalChain:
-        """Start a node; with ``state`` from a dump (one block is mined, as calls below a loaded head fail)."""
-        process = await anvil.start(binary, chain_id, port=port, state=state)
+    async def start(
+        cls, binary: Path, chain_id: int, *, port: int | None = None, state: Path | None = None, states: int = anvil.STATES_KEPT
+    ) -> LocalChain:
+        """Start a node; with ``state`` from a dump (one block is mined, as calls below a loaded head fail) and so many old states kept."""
+        process = await anvil.start(binary, chain_id, port=port, state=state, states=states)
         session = aiohttp.ClientSession(json_serialize=lambda value: orjson.dumps(value).decode(), connector=aiohttp.TCPConnector(limit=32))
         chain = cls(chain_id, process, session)
         try:

@@ -241,7 +241,7 @@ async def main() -> int:
     # ended by another, it ends what it began
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     with tempfile.TemporaryDirectory(prefix="crossmargin-soak-") as folder:
-        async with local_network() as world, receiver() as heard:
+        async with local_network(lives_on=True) as world, receiver() as heard:
             outcome = await soak(world, Path(folder), 60 * arguments.minutes, arguments.rate, heard)
     if arguments.log is not None:
         arguments.log.write_text(outcome.log, encoding="utf-8")

@@ -129,6 +129,37 @@ async def test_ten_replaced_blocks_take_back_what_stood_on_them(lived: World, tm
         assert rows[-1].withdrawn_at is None and any(row.withdrawn_at is not None for row in rows)
 
 
+async def test_a_chain_that_turns_back_to_replaced_blocks_has_its_figures_again(lived: World, tmp_path: Path) -> None:
+    witness, chain = lived.owner(WITNESS).address, lived.chains[1]
+
+    async def head() -> str:
+        block = await chain.rpc("eth_getBlockByNumber", "latest", False)
+        assert isinstance(block, dict)
+        return str(block["hash"])
+
+    given = {"websocket": False, "poll_seconds": 0.05}
+    async with living({1: urls_of(lived)[1]}, f"sqlite:///{tmp_path / 'x.db'}", [witness], **given) as one:
+        await one.settled()
+        snapshot = await chain.snapshot()
+        await lived.mint(1, "USDC", witness, 5_000_000_000)
+        first = await head()
+        await one.until(lambda: one.document(witness)["snapshots"][0]["block_hash"] == first)
+        figures = one.document(witness)["health"]
+        await chain.revert(snapshot)
+        snapshot = await chain.snapshot()
+        await chain.mine()
+        other = await head()
+        await one.until(lambda: one.live.loops[ETHEREUM].state.head.hash == other)  # type: ignore[union-attr]
+        await one.settled()
+        assert one.document(witness)["health"] != figures
+        await chain.revert(snapshot)
+        await lived.mint(1, "USDC", witness, 5_000_000_000)
+        assert await head() == first, "the very block that was replaced"
+        await one.until(lambda: one.live.loops[ETHEREUM].state.head.hash == first)  # type: ignore[union-attr]
+        await one.settled()
+        assert one.document(witness)["health"] == figures
+
+
 async def test_blocks_that_were_replaced_while_nobody_looked_are_noticed_at_the_next_start(lived: World, tmp_path: Path) -> None:
     witness, url = lived.owner(WITNESS).address, f"sqlite:///{tmp_path / 'x.db'}"
     for number in range(6):

@@ -53,6 +53,9 @@ class Keeper(Protocol):
     async def withdraw(self, chain: ChainId, head: Block, orphaned: Sequence[Block], keys: Iterable[str]) -> Collection[str]:
         """Take back what stands on blocks that were replaced; who has to be read again beside these."""
 
+    def returned(self, blocks: Iterable[Block]) -> bool:
+        """These belong to the chain; whether one of them had been replaced before."""
+
     async def renew(self, chain: ChainId, readings: Mapping[str, ChainReading]) -> int:
         """Take in what was read of a chain, by owner, and publish what comes of it; how many owners were published."""
 
@@ -159,6 +162,9 @@ class ChainLoop:
         await self._work()
 
     async def _take(self, advance: Advance) -> None:
+        if self._keeper.returned(advance.blocks):
+            # whatever was read of them while they counted as replaced was thrown away
+            self.push((key for key, one in self._keeper.followed.items() if one.assessed is None), Urgency.TOUCHED)
         if advance.orphaned:
             hashes = {block.hash for block in advance.orphaned}
             standing = [

@@ -334,6 +334,13 @@ class Live:
                 return None
         return (turn, found) if not self._orphaned(found) else None
 
+    def returned(self, blocks: Iterable[Block]) -> bool:
+        """See `Keeper`. A chain may turn back to blocks that another had taken the place of."""
+        back = {block.hash for block in blocks} & set(self._orphans)
+        if back:
+            self._orphans = deque((one for one in self._orphans if one not in back), maxlen=ORPHANS_KEPT)
+        return bool(back)
+
     def _orphaned(self, found: Assessed) -> bool:
         return any(block.hash in self._orphans for _, block in found.blocks)
 
