@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +17,15 @@ from aggregator.engine.judgement import judge
 from aggregator.engine.schema import HealthDocument
 from aggregator.engine.snapshot import Engine, SnapshotRequest
 from aggregator.localnet.world import World
-from tests.api.serving import Served
+from tests.api.serving import Served, serving
 
 pytestmark = pytest.mark.localnet
 
 
-async def test_health_is_the_document_that_the_command_gives(served: Served, deployed: World, witness: str) -> None:
-    status, document = await served.get(f"/v1/owners/{witness}/health")
+async def test_health_is_the_document_that_the_command_gives(deployed: World, witness: str, tmp_path: Path) -> None:
+    # a service of its own: the shared one may stand on blocks of tests that have put the chains back
+    async with serving(deployed, tmp_path, (witness,)) as served:
+        status, document = await served.get(f"/v1/owners/{witness}/health")
     assert status == 200
     HealthDocument.model_validate_json(json.dumps(document))
     configuration = load_chains()
