@@ -70,12 +70,13 @@ async def reorganise(world: World, chain_id: int, depth: int) -> tuple[str, str]
     Whatever happened in those blocks did not happen. Snapshots taken before are gone.
     """
     chain = world.chains[chain_id]
-    before = await _head_hash(world, chain_id)
+    before = await head_hash(world, chain_id)
     await chain.reorg(depth)
-    return before, await _head_hash(world, chain_id)
+    return before, await head_hash(world, chain_id)
 
 
-async def _head_hash(world: World, chain_id: int) -> str:
+async def head_hash(world: World, chain_id: int) -> str:
+    """Hash of a chain's newest block, 0x-hex."""
     block = await world.chains[chain_id].rpc("eth_getBlockByNumber", "latest", False)
     assert isinstance(block, dict)
     return str(block["hash"])

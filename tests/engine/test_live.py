@@ -10,7 +10,7 @@ import pytest
 
 from aggregator.chains.heads import pin_block
 from aggregator.engine.live.head import HeadFollower
-from aggregator.localnet.controls import move_price, reorganise
+from aggregator.localnet.controls import head_hash, move_price, reorganise
 from aggregator.localnet.world import World
 from aggregator.model.identifiers import Address, ChainId, parse_address
 from aggregator.model.snapshot import Block
@@ -131,30 +131,24 @@ async def test_ten_replaced_blocks_take_back_what_stood_on_them(lived: World, tm
 
 async def test_a_chain_that_turns_back_to_replaced_blocks_has_its_figures_again(lived: World, tmp_path: Path) -> None:
     witness, chain = lived.owner(WITNESS).address, lived.chains[1]
-
-    async def head() -> str:
-        block = await chain.rpc("eth_getBlockByNumber", "latest", False)
-        assert isinstance(block, dict)
-        return str(block["hash"])
-
     given = {"websocket": False, "poll_seconds": 0.05}
     async with living({1: urls_of(lived)[1]}, f"sqlite:///{tmp_path / 'x.db'}", [witness], **given) as one:
         await one.settled()
         snapshot = await chain.snapshot()
         await lived.mint(1, "USDC", witness, 5_000_000_000)
-        first = await head()
+        first = await head_hash(lived, 1)
         await one.until(lambda: one.document(witness)["snapshots"][0]["block_hash"] == first)
         figures = one.document(witness)["health"]
         await chain.revert(snapshot)
         snapshot = await chain.snapshot()
         await chain.mine()
-        other = await head()
+        other = await head_hash(lived, 1)
         await one.until(lambda: one.live.loops[ETHEREUM].state.head.hash == other)  # type: ignore[union-attr]
         await one.settled()
         assert one.document(witness)["health"] != figures
         await chain.revert(snapshot)
         await lived.mint(1, "USDC", witness, 5_000_000_000)
-        assert await head() == first, "the very block that was replaced"
+        assert await head_hash(lived, 1) == first, "the very block that was replaced"
         await one.until(lambda: one.live.loops[ETHEREUM].state.head.hash == first)  # type: ignore[union-attr]
         await one.settled()
         assert one.document(witness)["health"] == figures

@@ -117,4 +117,5 @@ async def test_alerts_look_at_what_is_liquidated_at_a_venue(deployed: World, tmp
 
 def test_an_older_picture_never_takes_the_place_of_a_newer() -> None:
     one = Followed(OwnerAddress(parse_address(USER)), watched=True)
-    assert one.is_next(2) and not one.is_next(1) and not one.is_next(2) and one.is_next(3)
+    take = one.published.take
+    assert take(2) and not take(1) and not take(2) and take(3)

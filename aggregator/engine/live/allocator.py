@@ -1,8 +1,8 @@
 """What the C library keeps of memory that was given back: little, in a process that runs for months with several threads.
 
 The GNU library gives threads heaps of their own, up to eight for each processor. Large answers and readings pass through all of them, each
-keeps its gaps, and the process looks as if it leaked. Two heaps, large blocks that go straight back to the system, and giving gaps back now
-and then cost nothing that can be measured.
+keeps its gaps, and the process looks as if it leaked. So there are two heaps, large blocks go straight back to the system, and gaps are
+given back now and then.
 Elsewhere than on that library nothing is done.
 """
 

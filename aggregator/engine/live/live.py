@@ -231,14 +231,15 @@ class Live:
     async def _read_everywhere(self, one: Followed) -> None:
         """Every chain at once, for an owner nobody followed."""
         loops = [loop for loop in self.loops.values() if one.owner.chain in (None, loop.chain)]
-        asked = self.venues if one.owner.chain is None else None
-        venues, found = await asyncio.gather(
-            asked.read(one) if asked is not None else _nothing(), asyncio.gather(*(loop.read([one.owner]) for loop in loops))
-        )
+        found, _ = await asyncio.gather(asyncio.gather(*(loop.read([one.owner]) for loop in loops)), self._read_venues(one))
         for loop, reading in zip(loops, found, strict=True):
             self._take(one, loop.chain, reading[one.owner])
-        one.venues = venues if venues is not None else one.venues
         await self._publish_anew([one], loops[0].chain)
+
+    async def _read_venues(self, one: Followed) -> None:
+        """Where venues are asked at all, for an owner on every chain."""
+        if self.venues is not None and one.owner.chain is None:
+            one.venues = await self.venues.read(one)
 
     def account(self, one: Followed) -> AccountId:
         """The owner as he stands in his picture."""
@@ -277,12 +278,13 @@ class Live:
         seen = [
             OwnerSeen(one.owner.address, found.accounts, found.figures.complete)
             for one, turn, found in fresh
-            if one.watched and not self._orphaned(found) and one.is_unjudged(turn)
+            if one.watched and not self._orphaned(found) and one.judged.take(turn)
         ]
         await self._judged(lambda judge: judge.judge(seen))
-        # two chains may have the same owner assessed at once: of the two pictures the later one stays, whichever is ready first; and
-        # from here on everything is told in order, so that what is told now is taken back by a block that is replaced later
-        made = [(one, found) for one, turn, found in fresh if not self._orphaned(found) and one.is_next(turn)]
+        # What stands on a block that was replaced meanwhile is read again anyway. Two chains may have the same owner assessed at once: of
+        # the two pictures the later one stays, whichever is ready first. From here on everything is told in order, so that what is told
+        # now is taken back by a block that is replaced later.
+        made = [(one, found) for one, turn, found in fresh if not self._orphaned(found) and one.published.take(turn)]
         at = self._now()
         blocks = {(of, block.hash): (ChainId(of), block) for _, found in made for of, block in found.blocks}
         entry = Entry(
@@ -319,7 +321,7 @@ class Live:
             return None
 
     async def _assess(self, one: Followed) -> tuple[int, Assessed] | None:
-        """With the number of the picture. None where a block that it stands on was replaced meanwhile: then it is read again anyway."""
+        """With the number of the picture; None where that failed."""
         async with one.assessing:
             readings = [one.readings[chain] for chain in self.chains if chain in one.readings]
             one.picture = picture((self.account(one),), readings, {}, one.venues or VenueReading())
@@ -332,7 +334,7 @@ class Live:
                     log.exception("%s could not be assessed", one.key)
                 await asyncio.sleep(FAULT_SECONDS)
                 return None
-        return (turn, found) if not self._orphaned(found) else None
+        return turn, found
 
     def returned(self, blocks: Iterable[Block]) -> bool:
         """See `Keeper`. A chain may turn back to blocks that another had taken the place of."""
@@ -435,10 +437,6 @@ class Live:
             if place < surplus or one.asked_at < now - self.settings.guest_seconds:
                 del self.followed[one.key]
                 self.concerned.leave(one.key)
-
-
-async def _nothing() -> None:
-    """Where nobody is asked."""
 
 
 def _numbered(events: Sequence[Event], ids: Sequence[int]) -> tuple[Event, ...]:

@@ -30,6 +30,19 @@ _NUMBER = re.compile(r"(?<![\w:])\d+(?!\w)")
 """as positions are named; not the 1 of eip155:1"""
 
 
+@dataclass(slots=True)
+class Newest:
+    """The largest number of a picture that came so far."""
+
+    number: int = 0
+
+    def take(self, number: int) -> bool:
+        """Whether it is larger than every one before; from now on it is one of those."""
+        newer = number > self.number
+        self.number = max(self.number, number)
+        return newer
+
+
 @dataclass(slots=True, eq=False)
 class Followed:
     """An owner whose picture is kept up to date, chain by chain."""
@@ -54,28 +67,16 @@ class Followed:
     assessing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """one assessment at a time"""
 
-    judged: int = 0
-    """number of the picture that alerts were judged by last"""
     pictures: int = 0
     """how many were assessed; a picture's number is its place among them"""
-    published: int = 0
-    """number of the newest picture that is published or about to be"""
+    judged: Newest = field(default_factory=Newest)
+    """the picture that alerts were judged by last"""
+    published: Newest = field(default_factory=Newest)
+    """the picture that is published or about to be"""
 
     @property
     def key(self) -> str:
         return owner_key(self.owner)
-
-    def is_unjudged(self, picture: int) -> bool:
-        """The same for what alerts have been judged by."""
-        newer = picture > self.judged
-        self.judged = max(self.judged, picture)
-        return newer
-
-    def is_next(self, picture: int) -> bool:
-        """Whether this picture is newer than what is published; if so it counts as published from now on."""
-        newer = picture > self.published
-        self.published = max(self.published, picture)
-        return newer
 
     def standing_on(self, chain: ChainId) -> Block | None:
         """The block of a chain that its figures stand on."""
